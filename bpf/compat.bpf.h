@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* One accessor for each thing that kernels lay out differently, and constants that BTF does not carry. */
+#ifndef SOCKWATCH_COMPAT_BPF_H
+#define SOCKWATCH_COMPAT_BPF_H
+
+#define AF_INET	      2	       /* include/linux/socket.h */
+#define AF_INET6      10       /* same */
+#define IPPROTO_TCP   6	       /* uapi/linux/in.h */
+#define IPPROTO_MPTCP 262      /* same */
+#define S_IFMT	      00170000 /* uapi/linux/stat.h */
+#define S_IFSOCK      0140000  /* same */
+
+/* tcp_sock.is_mptcp: from 5.6, and only with CONFIG_MPTCP. */
+static __always_inline bool compat_is_mptcp(const struct tcp_sock *tp)
+{
+	return bpf_core_field_exists(tp->is_mptcp) && BPF_CORE_READ(tp, is_mptcp);
+}
+
+/* An additional subflow of an MPTCP connection that is shown by its first one. */
+static __always_inline bool compat_is_mptcp_join(const struct tcp_sock *tp)
+{
+	struct mptcp_subflow_context *subflow;
+
+	subflow = BPF_CORE_READ(tp, inet_conn.icsk_ulp_data);
+	if (!subflow)
+		return false;
+	return BPF_CORE_READ_BITFIELD_PROBED(subflow, request_join) || BPF_CORE_READ_BITFIELD_PROBED(subflow, mp_join);
+}
+
+/*
+ * The descriptor an accept through io_uring installed, or -1 when req is another operation, failed, or went into the
+ * table of registered files. io_kiocb.cqe: from 5.19 (before: result). Multishot accepts come without a req.
+ */
+static __always_inline int compat_uring_accepted_fd(struct io_kiocb *req)
+{
+	if (!req || BPF_CORE_READ(req, opcode) != IORING_OP_ACCEPT)
+		return -1;
+	if (BPF_CORE_READ((struct io_accept *)req, file_slot))
+		return -1;
+	return BPF_CORE_READ(req, cqe.res);
+}
+
+#endif

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* The programs: thin entry points, one per hook; what they do is in the topic headers. */
+#include "vmlinux.h"
+#include <bpf/bpf_core_read.h>
+#include <bpf/bpf_endian.h>
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_tracing.h>
+
+#include "sockwatch/record.h"
+
+#include "maps.bpf.h"
+#include "compat.bpf.h"
+#include "process.bpf.h"
+#include "tcp.bpf.h"
+#include "accept.bpf.h"
+
+char LICENSE[] SEC("license") = "Dual BSD/GPL";
+
+SEC("tp_btf/inet_sock_set_state")
+int BPF_PROG(sock_state, const struct sock *sk, const int old, const int new)
+{
+	return on_state((struct sock *)sk, old, new);
+}
+
+SEC("tracepoint/syscalls/sys_exit_accept")
+int accept_exit(struct trace_event_raw_sys_exit *ctx)
+{
+	return on_accepted(ctx->ret);
+}
+
+SEC("tracepoint/syscalls/sys_exit_accept4")
+int accept4_exit(struct trace_event_raw_sys_exit *ctx)
+{
+	return on_accepted(ctx->ret);
+}
+
+SEC("tp_btf/io_uring_complete")
+int BPF_PROG(uring_complete, void *ring_ctx, struct io_kiocb *req)
+{
+	return on_accepted(compat_uring_accepted_fd(req));
+}
+
+/* Listeners that were there first get their owner from the claims, so that it is cloned to their children. */
+SEC("iter/tcp")
+int adopt_listeners(struct bpf_iter__tcp *ctx)
+{
+	struct sock_common *skc = ctx->sk_common;
+	struct sock_info *info;
+	struct sw_owner owner;
+	__u64 cookie;
+
+	if (!skc || skc->skc_state != TCP_LISTEN)
+		return 0;
+	cookie = bpf_get_socket_cookie(skc);
+	if (!take_claim(cookie, &owner))
+		return 0;
+	info = bpf_sk_storage_get(&sockets, skc, 0, BPF_SK_STORAGE_GET_F_CREATE);
+	if (!info) {
+		count_loss(&losses.map);
+		return 0;
+	}
+	info->owner = owner;
+	info->direction = SW_DIR_LISTEN;
+	return 0;
+}

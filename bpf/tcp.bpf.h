@@ -1,0 +1,288 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * What happens to TCP sockets, turned into records and owners. The bodies here are called by thin programs, one per kind
+ * of hook. Where the fields lie at each transition: see the comments; they differ from what one would expect.
+ */
+#ifndef SOCKWATCH_TCP_BPF_H
+#define SOCKWATCH_TCP_BPF_H
+
+const volatile bool all_states = false; /* send every transition, not only those that open or end a connection */
+
+static __always_inline __u64 sock_inode(const struct sock *sk)
+{
+	/* NULL before accept and after the last close; the walk is fault-proof */
+	return sk->sk_socket ? sk->sk_socket->file->f_inode->i_ino : 0;
+}
+
+/*
+ * All but kind, attribution, seq, direction and owner. inet_sport, not skc_num: the latter is already 0 at CLOSE of a
+ * port that was not bound. At SYN_SENT it is 0 unless bound first.
+ */
+static __always_inline void fill_sock(struct sw_record *r, const struct sock *sk, __u64 cookie, int old, int new)
+{
+	const struct inet_sock *inet = (const struct inet_sock *)sk;
+
+	r->version = SW_RECORD_VERSION;
+	r->flags = 0;
+	r->family = sk->__sk_common.skc_family;
+	r->old_state = old;
+	r->new_state = new;
+	r->netns = sk->__sk_common.skc_net.net->ns.inum;
+	r->time_ns = bpf_ktime_get_boot_ns();
+	r->cookie = cookie;
+	r->inode = sock_inode(sk);
+	r->local_port = bpf_ntohs(BPF_CORE_READ(inet, inet_sport));
+	r->remote_port = bpf_ntohs(sk->__sk_common.skc_dport);
+	r->tid = 0;
+	__builtin_memset(r->local, 0, sizeof(r->local));
+	__builtin_memset(r->remote, 0, sizeof(r->remote));
+	if (r->family == AF_INET6) {
+		bpf_probe_read_kernel(r->local, sizeof(r->local), &sk->__sk_common.skc_v6_rcv_saddr);
+		bpf_probe_read_kernel(r->remote, sizeof(r->remote), &sk->__sk_common.skc_v6_daddr);
+	} else {
+		*(__u32 *)r->local = sk->__sk_common.skc_rcv_saddr;
+		*(__u32 *)r->remote = sk->__sk_common.skc_daddr;
+	}
+}
+
+static __always_inline void fill_info(struct sw_record *r, struct sock_info *info)
+{
+	r->seq = info->seq;
+	r->direction = info->direction;
+	r->attribution = info->owner.attribution;
+	r->owner = info->owner.process;
+}
+
+static __always_inline struct sock_info *sock_info(struct sock *sk, __u64 flags)
+{
+	struct sock_info *info = bpf_sk_storage_get(&sockets, sk, 0, flags);
+
+	if (!info && flags)
+		count_loss(&losses.map);
+	return info;
+}
+
+/* The socket becomes the current process's: connect and listen, which run in the caller. */
+static __always_inline void on_open(struct sock *sk, __u8 flags, int old, int new)
+{
+	bool listen = new == TCP_LISTEN;
+	struct sw_record_process *r;
+	struct sock_info *info;
+	__u64 cookie;
+
+	/* A cookie first, so that the socket has one even when the record is lost. */
+	cookie = bpf_get_socket_cookie(sk);
+	info = sock_info(sk, BPF_SK_STORAGE_GET_F_CREATE);
+	if (!info)
+		return;
+	read_process(&info->owner.process);
+	info->owner.attribution = listen ? SW_ATTR_LISTEN : SW_ATTR_CONNECT;
+	info->direction = listen ? SW_DIR_LISTEN : SW_DIR_OUT;
+	info->seq++;
+
+	r = bpf_ringbuf_reserve(&ring, sizeof(*r), 0);
+	if (!r) {
+		count_loss(&losses.ring);
+		return;
+	}
+	fill_sock(&r->base, sk, cookie, old, new);
+	info->opened_ns = r->base.time_ns;
+	fill_info(&r->base, info);
+	r->base.kind = listen ? SW_REC_LISTEN : SW_REC_CONNECT;
+	r->base.flags = flags;
+	r->base.tid = (__u32)bpf_get_current_pid_tgid();
+	read_cmdline(r);
+	bpf_ringbuf_submit(r, 0);
+}
+
+/*
+ * The current task means nothing here (the packet's softirq ran on top of somebody). A child carries a clone of its
+ * listener's storage: it belongs to the listener's owner until somebody accepts it. A self-connect comes from SYN_RECV
+ * too, but opened itself.
+ */
+static __always_inline void on_established(struct sock *sk, __u8 flags, int old, int new)
+{
+	struct sock_info *info = sock_info(sk, BPF_SK_STORAGE_GET_F_CREATE);
+	__u64 cookie = bpf_get_socket_cookie(sk);
+	struct sw_record *r;
+
+	if (!info)
+		return;
+	if (old == TCP_SYN_RECV && info->direction != SW_DIR_OUT) {
+		info->opened_ns = bpf_ktime_get_boot_ns();
+		info->seq = 0;
+		info->direction = SW_DIR_IN;
+		if (info->owner.attribution)
+			info->owner.attribution = SW_ATTR_LISTENER;
+	} else if (old == TCP_SYN_SENT) {
+		info->direction = SW_DIR_OUT;
+	}
+	info->seq++;
+
+	r = bpf_ringbuf_reserve(&ring, sizeof(*r), 0);
+	if (!r) {
+		count_loss(&losses.ring);
+		return;
+	}
+	fill_sock(r, sk, cookie, old, new);
+	fill_info(r, info);
+	r->kind = SW_REC_ESTABLISHED;
+	r->flags = flags;
+	bpf_ringbuf_submit(r, 0);
+}
+
+/* Move a claim by cookie onto the socket. True when there was one. */
+static __always_inline bool take_claim(__u64 cookie, struct sw_owner *owner)
+{
+	struct sw_owner *claim = bpf_map_lookup_elem(&claims, &cookie);
+
+	if (!claim)
+		return false;
+	*owner = *claim;
+	bpf_map_delete_elem(&claims, &cookie);
+	return true;
+}
+
+/* An accepted child's owner, or that of a socket older than us, still waits among the claims. */
+static __always_inline bool may_have_claim(const struct sock_info *info)
+{
+	return info->owner.attribution == SW_ATTR_NONE || info->owner.attribution == SW_ATTR_LISTENER;
+}
+
+static __always_inline void on_other_state(struct sock *sk, __u8 flags, int old, int new)
+{
+	struct sock_info *info = sock_info(sk, BPF_SK_STORAGE_GET_F_CREATE);
+	__u64 cookie = bpf_get_socket_cookie(sk);
+	struct sw_record *r;
+
+	if (!info)
+		return;
+	if (may_have_claim(info))
+		take_claim(cookie, &info->owner);
+	info->seq++;
+	r = bpf_ringbuf_reserve(&ring, sizeof(*r), 0);
+	if (!r) {
+		count_loss(&losses.ring);
+		return;
+	}
+	fill_sock(r, sk, cookie, old, new);
+	fill_info(r, info);
+	r->kind = SW_REC_STATE;
+	r->flags = flags;
+	/* These two run in the caller of close or shutdown. */
+	if (new == TCP_FIN_WAIT1 || new == TCP_LAST_ACK)
+		r->tid = (__u32)bpf_get_current_pid_tgid();
+	bpf_ringbuf_submit(r, 0);
+}
+
+/*
+ * tcp_time_wait() puts the time-wait entry into the hash in the socket's place before it closes the socket; every other
+ * way to CLOSE unhashes only after this event. An unhashed socket therefore has a time-wait successor.
+ */
+static __always_inline bool became_time_wait(const struct sock *sk, int old)
+{
+	if (old != TCP_FIN_WAIT1 && old != TCP_FIN_WAIT2 && old != TCP_CLOSING)
+		return false;
+	return !sk->__sk_common.skc_node.pprev;
+}
+
+static __always_inline bool got_fin(const struct sock *sk)
+{
+	return sk->__sk_common.skc_flags & (1UL << SOCK_DONE);
+}
+
+static __always_inline void fill_close(struct sw_record_close *r, const struct sock *sk, const struct tcp_sock *tp,
+				       __u64 opened_ns)
+{
+	__u64 received = tp->bytes_received;
+
+	/* The kernel counts the FIN as a byte (tcp_rcv_nxt_update up to end_seq). */
+	if (received && got_fin(sk))
+		received--;
+	r->opened_ns = opened_ns;
+	r->bytes_sent = tp->bytes_sent - tp->bytes_retrans;
+	r->bytes_received = received;
+	r->retransmits = tp->total_retrans;
+	r->rtt_us = tp->srtt_us >> 3;
+	r->error = sk->sk_err;
+	r->pad = 0;
+}
+
+static __always_inline void on_close(struct sock *sk, const struct tcp_sock *tp, __u8 flags, int old, int new)
+{
+	struct sock_info *info = sock_info(sk, 0);
+	__u64 cookie = bpf_get_socket_cookie(sk);
+	struct sw_record_close *r;
+	struct sock_info unknown;
+
+	if (!info) {
+		__builtin_memset(&unknown, 0, sizeof(unknown));
+		info = &unknown;
+	}
+	info->seq++;
+	if (may_have_claim(info))
+		take_claim(cookie, &info->owner);
+	if (became_time_wait(sk, old)) {
+		flags |= SW_F_TIMEWAIT;
+		if (info->owner.attribution)
+			bpf_map_update_elem(&dead, &cookie, &info->owner, BPF_ANY);
+	}
+	if (got_fin(sk))
+		flags |= SW_F_GOT_FIN;
+
+	r = bpf_ringbuf_reserve(&ring, sizeof(*r), 0);
+	if (!r) {
+		count_loss(&losses.ring);
+		return;
+	}
+	fill_sock(&r->base, sk, cookie, old, new);
+	fill_info(&r->base, info);
+	r->base.kind = SW_REC_CLOSE;
+	r->base.flags = flags;
+	fill_close(r, sk, tp, info->opened_ns);
+	bpf_ringbuf_submit(r, 0);
+}
+
+static __always_inline int on_state(struct sock *sk, int old, int new)
+{
+	struct tcp_sock *tp;
+	__u8 flags = 0;
+
+	/* An MPTCP parent changes state too (protocol 262); its first subflow, a TCP socket, speaks for both. */
+	if (sk->sk_protocol != IPPROTO_TCP || old == new)
+		return 0;
+	switch (new) {
+	case TCP_SYN_SENT:
+	case TCP_LISTEN:
+	case TCP_ESTABLISHED:
+	case TCP_CLOSE:
+		break;
+	case TCP_SYN_RECV:
+		if (old == TCP_LISTEN) /* up to 6.12 this still reads the listener's cookie */
+			return 0;
+		/* fall through */
+	default:
+		if (!all_states)
+			return 0;
+	}
+	tp = bpf_skc_to_tcp_sock(sk);
+	if (!tp)
+		return 0;
+	if (compat_is_mptcp(tp)) {
+		if (compat_is_mptcp_join(tp))
+			return 0;
+		flags |= SW_F_MPTCP;
+	}
+
+	if (new == TCP_SYN_SENT || new == TCP_LISTEN)
+		on_open(sk, flags, old, new);
+	else if (new == TCP_ESTABLISHED)
+		on_established(sk, flags, old, new);
+	else if (new == TCP_CLOSE)
+		on_close(sk, tp, flags, old, new);
+	else
+		on_other_state(sk, flags, old, new);
+	return 0;
+}
+
+#endif

@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* The subcommands: each returns the exit status of the program. */
+#ifndef SOCKWATCH_CMD_COMMAND_H
+#define SOCKWATCH_CMD_COMMAND_H
+
+#include "cmd/options.h"
+
+int cmd_stream(const struct options *options);
+int cmd_doctor(const struct options *options);
+
+#endif

@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* sockwatch doctor: what this kernel and this user can do, hook by hook, and the plan that follows. */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#include "base/escape.h"
+#include "cmd/command.h"
+#include "cmd/plan.h"
+#include "cmd/privileges.h"
+#include "render/json.h"
+
+struct report {
+	struct utsname kernel;
+	bool btf;
+	const struct privilege *privileges;
+	size_t privilege_count;
+	struct bpf_hook hooks[BPF_HOOKS];
+	const char *plan; /* NULL: none */
+	char why[512];
+};
+
+static void try_hooks(struct report *r)
+{
+	const struct bpf_config config = { .ring_bytes = BPF_RING_MIN };
+	const struct bpf_hook *first_bad = NULL;
+	char text[256];
+
+	bpf_source__hooks(r->hooks);
+	for (unsigned int i = 0; i < BPF_HOOKS; i++) {
+		bpf_source__try(r->hooks, i, &config);
+		if (r->hooks[i].error && r->hooks[i].required && !first_bad)
+			first_bad = &r->hooks[i];
+	}
+	if (!first_bad) {
+		r->plan = PLAN_TRACEPOINT;
+		snprintf(r->why, sizeof(r->why), "every hook that it needs can be attached");
+		return;
+	}
+	snprintf(r->why, sizeof(r->why), "%s: %s", first_bad->name, plan__explain(first_bad->error, text, sizeof(text)));
+}
+
+static const char *result(const struct bpf_hook *h)
+{
+	if (!h->error)
+		return "ok";
+	return h->error == -EPERM ? "refused" : strerror(-h->error);
+}
+
+static void print_text(const struct report *r)
+{
+	char release[sizeof(r->kernel.release) * 4];
+
+	escape__terminal(release, sizeof(release), r->kernel.release, strlen(r->kernel.release));
+	printf("kernel      %s %s\n", release, r->kernel.machine);
+	printf("BTF         %s\n", r->btf ? BTF_PATH : "missing: the kernel needs CONFIG_DEBUG_INFO_BTF=y");
+	printf("\nprivileges\n");
+	for (size_t i = 0; i < r->privilege_count; i++) {
+		const struct privilege *p = &r->privileges[i];
+
+		printf("  %-20s %-8s %s%s\n", p->name, p->have ? "ok" : "missing", p->purpose,
+		       p->kept ? " (kept while it runs)" : " (given up after attach)");
+	}
+	printf("  everything else is given up after attach\n\nhooks\n");
+	for (unsigned int i = 0; i < BPF_HOOKS; i++)
+		printf("  %-38s %-8s %s\n", r->hooks[i].name, result(&r->hooks[i]), r->hooks[i].purpose);
+	printf("\nplan        %s: %s\n", r->plan ? r->plan : "none can be had", r->why);
+}
+
+/* A key of doctor's object: the name, a purpose, and what follows is the caller's. */
+static void open_item(struct buffer *b, bool first, const char *name, const char *purpose)
+{
+	buffer__adds(b, first ? "{\"name\":" : ",{\"name\":");
+	json__string(b, name, strlen(name));
+	json__bytes(b, "purpose", purpose, strlen(purpose));
+}
+
+static void add_bool(struct buffer *b, const char *key, bool value)
+{
+	buffer__addf(b, ",\"%s\":%s", key, value ? "true" : "false");
+}
+
+static void print_json(const struct report *r)
+{
+	struct buffer b;
+
+	buffer__init(&b, 1 << 20);
+	json__literal(&b, "{\"v\":1");
+	json__bytes(&b, "kernel", r->kernel.release, strlen(r->kernel.release));
+	json__bytes(&b, "machine", r->kernel.machine, strlen(r->kernel.machine));
+	add_bool(&b, "btf", r->btf);
+	json__literal(&b, ",\"privileges\":[");
+	for (size_t i = 0; i < r->privilege_count; i++) {
+		open_item(&b, !i, r->privileges[i].name, r->privileges[i].purpose);
+		add_bool(&b, "have", r->privileges[i].have);
+		add_bool(&b, "kept", r->privileges[i].kept);
+		buffer__addc(&b, '}');
+	}
+	json__literal(&b, "],\"hooks\":[");
+	for (unsigned int i = 0; i < BPF_HOOKS; i++) {
+		const char *text = result(&r->hooks[i]);
+
+		open_item(&b, !i, r->hooks[i].name, r->hooks[i].purpose);
+		json__bytes(&b, "result", text, strlen(text));
+		add_bool(&b, "required", r->hooks[i].required);
+		buffer__addc(&b, '}');
+	}
+	json__literal(&b, "]");
+	json__word(&b, "plan", r->plan ? r->plan : "none");
+	json__bytes(&b, "why", r->why, strlen(r->why));
+	json__literal(&b, "}\n");
+	fwrite(b.data, 1, b.len, stdout);
+	buffer__free(&b);
+}
+
+int cmd_doctor(const struct options *options)
+{
+	struct report r = { 0 };
+
+	uname(&r.kernel);
+	r.btf = !access(BTF_PATH, R_OK);
+	r.privileges = privileges__look(&r.privilege_count);
+	try_hooks(&r);
+	if (options->json)
+		print_json(&r);
+	else
+		print_text(&r);
+	if (fflush(stdout))
+		return errno == EPIPE ? 0 : 1;
+	return r.plan ? 0 : 1;
+}

@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#include "cmd/options.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/parse.h"
+#include "source/bpf.h"
+
+enum { OPT_STATES = 256, OPT_NO_EXISTING, OPT_DURATION, OPT_COUNT, OPT_PLAN, OPT_RING, OPT_VERSION };
+
+/* One row an option: what getopt_long takes and what --help prints. */
+static const struct {
+	struct option option;
+	const char *argument;
+	const char *help;
+} option_table[] = {
+	{ { "ipv4", no_argument, NULL, '4' }, NULL, "only IPv4, and IPv4 over dual-stack sockets" },
+	{ { "ipv6", no_argument, NULL, '6' }, NULL, "only IPv6" },
+	{ { "listening", no_argument, NULL, 'l' }, NULL, "only listening sockets" },
+	{ { "json", no_argument, NULL, 'j' }, NULL, "NDJSON version 1 instead of text" },
+	{ { "states", no_argument, NULL, OPT_STATES }, NULL, "every change of state, and the end of TIME_WAIT" },
+	{ { "no-existing", no_argument, NULL, OPT_NO_EXISTING }, NULL, "do not list what is open already" },
+	{ { "duration", required_argument, NULL, OPT_DURATION }, "S", "end after S seconds (0.5 is half a second)" },
+	{ { "count", required_argument, NULL, OPT_COUNT }, "N", "end after N lines about sockets" },
+	{ { "plan", required_argument, NULL, OPT_PLAN }, "P", "force a set of hooks: tracepoint" },
+	{ { "ring", required_argument, NULL, OPT_RING }, "KIB", "size of the record ring, a power of two (8192)" },
+	{ { "verbose", no_argument, NULL, 'v' }, NULL, "say on stderr what is done, and which hooks are missing" },
+	{ { "help", no_argument, NULL, 'h' }, NULL, "this text" },
+	{ { "version", no_argument, NULL, OPT_VERSION }, NULL, "the version" },
+};
+
+#define OPTION_COUNT (sizeof(option_table) / sizeof(option_table[0]))
+
+void options__print_help(void)
+{
+	puts("Usage: sockwatch [stream] [OPTIONS]   every TCP socket with its owner, then every change\n"
+	     "       sockwatch doctor [--json]      what this kernel offers, and what is missing\n\n"
+	     "Options:");
+	for (size_t i = 0; i < OPTION_COUNT; i++) {
+		const struct option *o = &option_table[i].option;
+		char name[40];
+
+		snprintf(name, sizeof(name), "--%s%s%s", o->name, o->has_arg ? " " : "",
+			 o->has_arg ? option_table[i].argument : "");
+		if (o->val < 256)
+			printf("  -%c, %-18s %s\n", o->val, name, option_table[i].help);
+		else
+			printf("      %-18s %s\n", name, option_table[i].help);
+	}
+	puts("\nResults go to stdout, everything else to stderr. SIGINT, SIGTERM and a closed pipe end the stream.\n"
+	     "Exit status: 0 done, 1 failed, 2 wrong usage.");
+}
+
+static int bad(char *why, size_t size, const char *option, const char *value, const char *reason)
+{
+	snprintf(why, size, "--%s %s: %s", option, value, reason);
+	return -EINVAL;
+}
+
+static int parse_count(const char *value, struct options *o, char *why, size_t size)
+{
+	if (parse__u64(value, 1, UINT64_MAX, &o->count))
+		return bad(why, size, "count", value, "not a whole number from 1");
+	return 0;
+}
+
+static int parse_duration(const char *value, struct options *o, char *why, size_t size)
+{
+	if (parse__seconds(value, DURATION_MAX_S, &o->duration_ns) || !o->duration_ns)
+		return bad(why, size, "duration", value, "not a number of seconds above 0 (up to 100 years)");
+	return 0;
+}
+
+static int parse_ring(const char *value, struct options *o, char *why, size_t size)
+{
+	uint64_t kib;
+
+	if (parse__u64(value, BPF_RING_MIN / 1024, BPF_RING_MAX / 1024, &kib) || (kib & (kib - 1)))
+		return bad(why, size, "ring", value, "not a power of two from 4 to 1048576");
+	o->ring_bytes = kib * 1024;
+	return 0;
+}
+
+static int parse_plan(const char *value, struct options *o, char *why, size_t size)
+{
+	if (strcmp(value, "tracepoint") != 0)
+		return bad(why, size, "plan", value, "no such plan; there is: tracepoint");
+	o->plan = value;
+	return 0;
+}
+
+static int apply(int c, const char *value, struct options *o, char *why, size_t size)
+{
+	switch (c) {
+	case '4':
+		o->ipv4 = true;
+		return 0;
+	case '6':
+		o->ipv6 = true;
+		return 0;
+	case 'l':
+		o->listening = true;
+		return 0;
+	case 'j':
+		o->json = true;
+		return 0;
+	case 'v':
+		o->verbose = true;
+		return 0;
+	case 'h':
+		o->command = COMMAND_HELP;
+		return 0;
+	case OPT_VERSION:
+		o->command = COMMAND_VERSION;
+		return 0;
+	case OPT_STATES:
+		o->states = true;
+		return 0;
+	case OPT_NO_EXISTING:
+		o->no_existing = true;
+		return 0;
+	case OPT_COUNT:
+		return parse_count(value, o, why, size);
+	case OPT_DURATION:
+		return parse_duration(value, o, why, size);
+	case OPT_RING:
+		return parse_ring(value, o, why, size);
+	case OPT_PLAN:
+		return parse_plan(value, o, why, size);
+	default:
+		return -EINVAL;
+	}
+}
+
+static int parse_command(int argc, char **argv, struct options *o, char *why, size_t size)
+{
+	if (argc > 1) {
+		snprintf(why, size, "one command at a time: '%s' is too much", argv[1]);
+		return -EINVAL;
+	}
+	if (!argc || !strcmp(argv[0], "stream"))
+		return 0;
+	if (!strcmp(argv[0], "doctor")) {
+		if (o->command == COMMAND_STREAM)
+			o->command = COMMAND_DOCTOR;
+		return 0;
+	}
+	snprintf(why, size, "no such command: '%s'; there are: stream, doctor", argv[0]);
+	return -EINVAL;
+}
+
+int options__parse(int argc, char **argv, struct options *ret, char *why, size_t why_size)
+{
+	struct options o = { .ring_bytes = BPF_RING_DEFAULT };
+	struct option options[OPTION_COUNT + 1] = { 0 };
+	int c, err;
+
+	for (size_t i = 0; i < OPTION_COUNT; i++)
+		options[i] = option_table[i].option;
+	optind = 0; /* start anew, also in tests that parse more than once */
+	opterr = 0;
+	while ((c = getopt_long(argc, argv, ":46ljvh", options, NULL)) != -1) {
+		if (c == '?' && optopt && optopt < 256)
+			snprintf(why, why_size, "unknown option: -%c", optopt);
+		else if (c == '?')
+			snprintf(why, why_size, "unknown option or too much: %s", argv[optind - 1]);
+		else if (c == ':')
+			snprintf(why, why_size, "%s wants a value", argv[optind - 1]);
+		if (c == '?' || c == ':')
+			return -EINVAL;
+		err = apply(c, optarg, &o, why, why_size);
+		if (err)
+			return err;
+	}
+	err = parse_command(argc - optind, argv + optind, &o, why, why_size);
+	if (err)
+		return err;
+	*ret = o;
+	return 0;
+}

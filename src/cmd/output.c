@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#include "cmd/output.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <poll.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define LINES_MAX (16 * 1024 * 1024)
+
+void output__init(struct output *o, int fd, int stop_fd)
+{
+	struct stat st;
+
+	*o = (struct output){ .fd = fd, .stop_fd = stop_fd };
+	buffer__init(&o->lines, LINES_MAX);
+	o->chunked = !fstat(fd, &st) && (S_ISFIFO(st.st_mode) || S_ISSOCK(st.st_mode) || isatty(fd));
+}
+
+void output__free(struct output *o)
+{
+	buffer__free(&o->lines);
+}
+
+/* True when there is room for PIPE_BUF bytes; false: stop. */
+static bool wait_for_room(struct output *o)
+{
+	struct pollfd fds[2] = { { .fd = o->fd, .events = POLLOUT }, { .fd = o->stop_fd, .events = POLLIN } };
+
+	for (;;) {
+		if (poll(fds, 2, 0) == 0 && poll(fds, 2, -1) < 0 && errno != EINTR)
+			return true; /* let write say what is wrong */
+		if (fds[0].revents)
+			return true;
+		if (fds[1].revents)
+			return false;
+	}
+}
+
+static int write_some(struct output *o, const char *data, size_t len)
+{
+	ssize_t n;
+
+	if (o->chunked) {
+		if (len > PIPE_BUF)
+			len = PIPE_BUF;
+		if (!wait_for_room(o)) {
+			o->stopped = true;
+			return 0;
+		}
+	}
+	n = write(o->fd, data, len);
+	if (n >= 0)
+		return (int)n;
+	return errno == EINTR || errno == EAGAIN ? 0 : -errno;
+}
+
+void output__flush(struct output *o)
+{
+	size_t done = 0;
+
+	if (o->lines.failed && !o->error)
+		o->error = -ENOMEM;
+	while (done < o->lines.len && !o->error && !o->stopped) {
+		int n = write_some(o, o->lines.data + done, o->lines.len - done);
+
+		if (n < 0)
+			o->error = n;
+		else
+			done += n;
+	}
+	buffer__reset(&o->lines);
+}

@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#include "cmd/plan.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "cmd/privileges.h"
+
+static void log_libbpf(bool verbose, const char *text)
+{
+	/* Its warnings repeat what we say, in more words; its details are hundreds of lines. */
+	if (!verbose)
+		log_verbose("%s", text);
+}
+
+const char *plan__explain(int err, char *text, size_t size)
+{
+	char missing[160];
+
+	privileges__missing(missing, sizeof(missing));
+	if ((err == -EPERM || err == -EACCES) && missing[0])
+		snprintf(text, size, "missing: %s; run it as root, or give it these capabilities", missing);
+	else if (access(BTF_PATH, R_OK))
+		snprintf(text, size, "the kernel has no type information (%s): it needs CONFIG_DEBUG_INFO_BTF=y", BTF_PATH);
+	else if (err == -EPERM)
+		snprintf(text, size, "the kernel refuses it in spite of all capabilities (lockdown, or a container's filter)");
+	else if (err == -ENOENT)
+		snprintf(text, size, "the kernel does not have this hook");
+	else if (err == -ENOMEM)
+		snprintf(text, size, "no memory: on kernels before 5.11 raise RLIMIT_MEMLOCK (ulimit -l unlimited)");
+	else
+		snprintf(text, size, "%s", strerror(-err));
+	return text;
+}
+
+static void note_missing(const struct bpf_hook *hooks, char *missing, size_t size)
+{
+	size_t len = 0;
+
+	missing[0] = 0;
+	for (unsigned int i = 0; i < BPF_HOOKS; i++) {
+		if (!hooks[i].error)
+			continue;
+		log_verbose("hook %s cannot be had (%s): not known then: %s", hooks[i].name, strerror(-hooks[i].error),
+			    hooks[i].purpose);
+		if (len < size)
+			len += snprintf(missing + len, size - len, "%s%s", len ? ", " : "", hooks[i].name);
+	}
+}
+
+int plan__start(const struct options *options, struct bpf_hook *hooks, struct bpf_source **ret, char *missing,
+		size_t missing_size)
+{
+	const struct bpf_config config = {
+		.ring_bytes = options->ring_bytes,
+		.all_states = options->states,
+		.log = log_libbpf,
+	};
+	char lacking[160], text[256];
+	int err;
+
+	bpf_source__hooks(hooks);
+	err = bpf_source__new(&config, hooks, ret);
+	if (err) {
+		log_error("cannot watch sockets: %s", plan__explain(err, text, sizeof(text)));
+		log_error("'sockwatch doctor' tries each hook and says more");
+		return err;
+	}
+	note_missing(hooks, missing, missing_size);
+	log_verbose("plan " PLAN_TRACEPOINT ", ring of %zu KiB", options->ring_bytes / 1024);
+	if (privileges__missing(lacking, sizeof(lacking))[0])
+		log_warn("running without %s: see 'sockwatch doctor' for what cannot be seen then", lacking);
+	return 0;
+}

@@ -1,0 +1,405 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#include "cmd/sync.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/table.h"
+#include "source/diag.h"
+#include "source/netns.h"
+#include "source/proc.h"
+
+#define ROWS_PER_DRAIN	512 /* the ring must not fill up behind a long dump */
+#define MINISOCK_STATES ((1U << STATE_TIME_WAIT) | (1U << STATE_FIN_WAIT2) | (1U << STATE_SYN_RECV))
+
+struct pass {
+	struct sync *sync;
+	struct netns_list namespaces;
+	unsigned int rows;
+};
+
+static int drain(struct pass *p)
+{
+	int n = p->sync->drain(p->sync->ctx);
+
+	return n < 0 ? n : 0;
+}
+
+static int take_row(void *ctx, const struct row *row)
+{
+	struct pass *p = ctx;
+	struct sync *s = p->sync;
+	struct sw_owner last;
+	int err = model__row(s->model, row);
+
+	if (err == -EBADMSG)
+		return 0;
+	if (!err && row->minisock && !bpf_source__last_owner(s->bpf, row->cookie, &last))
+		err = model__last_owner(s->model, row->cookie, &last);
+	if (!err && ++p->rows % ROWS_PER_DRAIN == 0)
+		err = drain(p);
+	return err;
+}
+
+/*
+ * The netlink socket is opened anew for every dump: one that is kept would keep the namespace, with its devices, alive
+ * after its last process.
+ */
+static int dump_namespace(const struct netns *ns, uint32_t states, diag_row_fn fn, void *ctx)
+{
+	struct diag *d;
+	int fd = netns__open_diag(ns->fd);
+	int err;
+
+	if (fd < 0)
+		return fd;
+	err = diag__new(fd, ns->inode, &d);
+	if (err)
+		return err;
+	err = diag__dump(d, states, fn, ctx);
+	diag__free(d);
+	return err;
+}
+
+static bool is_fatal(int err)
+{
+	return err == -ENOMEM;
+}
+
+/* All namespaces once. A namespace that fails is told as a loss of the dump; what the table has of it stays. */
+static int dump_all(struct pass *p, bool first)
+{
+	struct sync *s = p->sync;
+
+	for (unsigned int i = 0; i < p->namespaces.count; i++) {
+		const struct netns *ns = &p->namespaces.items[i];
+		int err = dump_namespace(ns, DIAG_ALL_STATES, take_row, p);
+
+		if (is_fatal(err))
+			return err;
+		if (!err && first)
+			err = model__netns_complete(s->model, ns->inode);
+		if (err && first) {
+			s->failed++;
+			s->failed_error = err;
+			model__lost(s->model, LOSS_DUMP, 1, clock__boot_ns());
+		}
+		err = drain(p);
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+/* ---- holders */
+
+struct holding {
+	struct pass *pass;
+	struct proc_scan scan;
+	struct table known; /* struct known by pid: processes read in this pass */
+	unsigned int unmatched;
+};
+
+struct known {
+	uint32_t pid;
+	struct process *process; /* NULL: it was gone when we looked */
+};
+
+static uint64_t hash_known(const void *item)
+{
+	return hash__mix(((const struct known *)item)->pid);
+}
+
+static bool equal_known(const void *a, const void *b)
+{
+	return ((const struct known *)a)->pid == ((const struct known *)b)->pid;
+}
+
+static void move_text(char **to, char **from)
+{
+	if (!*from)
+		return;
+	free(*to);
+	*to = *from;
+	*from = NULL;
+}
+
+static struct process *read_process(struct sync *s, uint32_t pid)
+{
+	struct proc_info info;
+	struct process *p;
+	bool fresh;
+
+	if (proc__info(s->proc, pid, &info))
+		return NULL;
+	p = process_table__get(model__processes(s->model), pid, info.start_ticks, &fresh);
+	if (p && (fresh || !p->exe)) {
+		p->ppid = info.ppid;
+		p->uid = info.uid;
+		p->have_ids = true;
+		process__set_comm(p, info.comm, sizeof(info.comm));
+		if (info.cmdline)
+			process__set_cmdline(p, info.cmdline, info.cmdline_len);
+		move_text(&p->exe, &info.exe);
+		move_text(&p->cgroup, &info.cgroup);
+	}
+	proc__info_free(&info);
+	return p;
+}
+
+static struct process *holder_process(struct holding *h, uint32_t pid)
+{
+	struct known key = { .pid = pid };
+	struct known *k = table__find(&h->known, &key);
+
+	if (!k) {
+		k = calloc(1, sizeof(*k));
+		if (!k)
+			return NULL;
+		k->pid = pid;
+		k->process = read_process(h->pass->sync, pid);
+		if (table__add(&h->known, k)) {
+			process_table__put(model__processes(h->pass->sync->model), k->process);
+			free(k);
+			return NULL;
+		}
+	}
+	return process__ref(k->process);
+}
+
+static int match_holders(void *ctx, uint64_t cookie, uint64_t inode)
+{
+	struct holding *h = ctx;
+	size_t count;
+	const struct proc_fd *fds = proc__holders(&h->scan, inode, &count);
+	bool matched = false;
+
+	for (size_t i = 0; i < count; i++) {
+		struct process *p = holder_process(h, fds[i].pid);
+		int err;
+
+		if (!p)
+			continue;
+		err = model__hold(h->pass->sync->model, cookie, p, fds[i].fd);
+		if (err)
+			return err;
+		matched = true;
+	}
+	h->unmatched += !matched;
+	return 0;
+}
+
+static void forget_known(struct holding *h)
+{
+	struct known *k;
+	size_t pos = 0;
+
+	while ((k = table__next(&h->known, &pos))) {
+		process_table__put(model__processes(h->pass->sync->model), k->process);
+		free(k);
+	}
+	table__free(&h->known);
+}
+
+static int scan_once(struct holding *h)
+{
+	struct sync *s = h->pass->sync;
+	int err = proc__scan(s->proc, &h->scan);
+
+	if (err)
+		return err;
+	s->unreadable = h->scan.unreadable;
+	h->unmatched = 0;
+	table__init(&h->known, hash_known, equal_known);
+	err = model__each_unheld(s->model, match_holders, h);
+	forget_known(h);
+	proc__scan_free(&h->scan);
+	return err ? err : drain(h->pass);
+}
+
+static int count_one(void *ctx, uint64_t cookie, uint64_t inode)
+{
+	(void)cookie;
+	(void)inode;
+	++*(unsigned int *)ctx;
+	return 0;
+}
+
+/* A process may start, or receive the descriptor, after the walk passed it: what nobody holds gets a second look. */
+static int find_holders(struct pass *p)
+{
+	struct holding h = { .pass = p };
+	unsigned int wanted = 0;
+	int err = model__each_unheld(p->sync->model, count_one, &wanted);
+
+	if (err || !wanted)
+		return err;
+	err = scan_once(&h);
+	if (!err && h.unmatched)
+		err = scan_once(&h);
+	return err;
+}
+
+/* ---- the pass */
+
+static int adopt(void *ctx)
+{
+	return bpf_source__adopt(ctx);
+}
+
+/* Only where somebody listens: reading the iterator walks every TCP socket of the namespace. */
+static void adopt_listeners(struct pass *p)
+{
+	const struct netns_list *list = &p->namespaces;
+	bool *listens = calloc(list->count + 1, sizeof(*listens));
+	const struct sock *s;
+	size_t pos = 0;
+
+	while (listens && (s = model__next(p->sync->model, &pos))) {
+		if (s->state != STATE_LISTEN || s->attribution != SW_ATTR_HOLDER)
+			continue;
+		for (unsigned int i = 0; i < list->count; i++)
+			listens[i] |= list->items[i].inode == s->netns;
+	}
+	for (unsigned int i = 0; listens && i < list->count; i++) {
+		if (listens[i])
+			netns__call(list->items[i].fd, adopt, p->sync->bpf);
+	}
+	free(listens);
+}
+
+static int look(struct pass *p)
+{
+	struct sync *s = p->sync;
+	int err;
+
+	err = netns__list(s->proc, &p->namespaces);
+	if (err == -E2BIG)
+		model__lost(s->model, LOSS_DUMP, 1, clock__boot_ns());
+	else if (err)
+		return err;
+	s->namespaces = p->namespaces.count;
+	err = dump_all(p, true);
+	/* The kernel's tables moved while they were read: a socket may have been skipped. */
+	if (!err && (model__disturbed(s->model) || model__suspects(s->model)))
+		err = dump_all(p, false);
+	return err ? err : find_holders(p);
+}
+
+int sync__run(struct sync *s)
+{
+	struct pass p = { .sync = s };
+	int err;
+
+	s->failed = 0;
+	err = model__dump_begin(s->model, clock__boot_ns());
+	if (err)
+		return err;
+	err = look(&p);
+	if (err)
+		model__dump_abort(s->model);
+	else
+		err = model__dump_end(s->model, clock__boot_ns());
+	if (!err)
+		adopt_listeners(&p);
+	netns__list_free(&p.namespaces);
+	return err;
+}
+
+void sync__told(struct sync *s, const struct update *u)
+{
+	struct sw_owner owner = { .attribution = SW_ATTR_HOLDER };
+	const struct sock *sock = u->sock;
+
+	if (!sock || !sock->owner)
+		return;
+	if (u->event == EV_CLOSE || (u->event == EV_ACCEPT && sock->state == STATE_CLOSE)) {
+		/* Whoever closed between our look and our claim left the claim behind. */
+		if (sock->attribution == SW_ATTR_HOLDER || u->event == EV_ACCEPT)
+			bpf_source__unclaim(s->bpf, sock->cookie);
+		return;
+	}
+	if (sock->attribution != SW_ATTR_HOLDER || (u->event != EV_EXISTING && u->event != EV_OWNER))
+		return;
+	owner.process.pid = sock->owner->pid;
+	owner.process.ppid = sock->owner->ppid;
+	owner.process.uid = sock->owner->uid;
+	owner.process.start_ns = sock->owner->start_ticks * 10000000;
+	memcpy(owner.process.comm, sock->owner->comm, sizeof(owner.process.comm));
+	bpf_source__claim(s->bpf, sock->cookie, &owner);
+}
+
+void sync__describe(const char *proc, struct process *p)
+{
+	struct proc_info info;
+
+	if (proc__info(proc, p->pid, &info))
+		return;
+	if (info.start_ticks == p->start_ticks) {
+		move_text(&p->exe, &info.exe);
+		move_text(&p->cgroup, &info.cgroup);
+		if (!p->cmdline && info.cmdline)
+			process__set_cmdline(p, info.cmdline, info.cmdline_len);
+	}
+	proc__info_free(&info);
+}
+
+/* ---- time-wait and request entries */
+
+struct check {
+	struct sync *sync;
+	uint64_t now_ns;
+	uint32_t *wanted; /* namespaces */
+	size_t count;
+};
+
+static int want_namespace(void *ctx, uint32_t netns)
+{
+	struct check *c = ctx;
+	uint32_t *grown = reallocarray(c->wanted, c->count + 1, sizeof(*grown));
+
+	if (!grown)
+		return -ENOMEM;
+	c->wanted = grown;
+	c->wanted[c->count++] = netns;
+	return 0;
+}
+
+static int take_minisock(void *ctx, const struct row *row)
+{
+	struct check *c = ctx;
+
+	model__minisock_row(c->sync->model, row, c->now_ns);
+	return 0;
+}
+
+static bool is_wanted(const struct check *c, uint32_t netns)
+{
+	for (size_t i = 0; i < c->count; i++) {
+		if (c->wanted[i] == netns)
+			return true;
+	}
+	return false;
+}
+
+int sync__check_minisocks(struct sync *s)
+{
+	struct check c = { .sync = s, .now_ns = clock__boot_ns() };
+	struct netns_list namespaces = { 0 };
+	int err = model__overdue(s->model, c.now_ns, want_namespace, &c);
+
+	if (!err && c.count)
+		err = netns__list(s->proc, &namespaces);
+	/* A namespace that is not there any more took its entries with it. */
+	for (unsigned int i = 0; !err && i < namespaces.count; i++) {
+		if (is_wanted(&c, namespaces.items[i].inode))
+			err = dump_namespace(&namespaces.items[i], MINISOCK_STATES, take_minisock, &c);
+	}
+	if (!err)
+		model__minisocks_end(s->model, c.now_ns);
+	netns__list_free(&namespaces);
+	free(c.wanted);
+	return err;
+}

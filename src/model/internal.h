@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* What the files of model/ share: the table of sockets (sockets.c), records (record.c), dumps (dump.c). */
+#ifndef SOCKWATCH_MODEL_INTERNAL_H
+#define SOCKWATCH_MODEL_INTERNAL_H
+
+#include "base/table.h"
+#include "model/model.h"
+
+/* A cookie whose socket closed lately. */
+struct grave {
+	uint64_t cookie;
+	uint64_t time_ns; /* of the close */
+	uint32_t seq;	  /* of its close record */
+};
+
+/* What a running dump knows about one cookie. */
+struct staged {
+	struct row row;
+	bool have_row;
+	bool touched;  /* a record kept back is about it */
+	bool opened;   /* a record kept back opens it */
+	bool closed;   /* a record kept back closes it */
+	bool accepted; /* a record kept back says who accepted it */
+	struct sw_owner last;
+	struct holder *holders;
+	unsigned int holder_count;
+};
+
+struct pending {
+	char *data; /* records, each behind a uint64_t with its size, padded to 8 */
+	size_t len, size;
+	uint64_t count;
+};
+
+struct model {
+	struct model_config config;
+	struct process_table *processes;
+	struct table socks;    /* struct sock by cookie */
+	struct table minisocks; /* the struct socks that are minisocks, by netns and endpoints */
+	struct table graves;	/* struct grave by cookie, pointing into grave_ring */
+	struct grave *grave_ring;
+	size_t grave_next;
+	struct sw_record_process *accepts; /* without a cookie: they wait by inode */
+	size_t accept_next;
+	uint64_t next_deadline_ns;
+	uint64_t lost_total;
+	/* a dump */
+	bool dumping;
+	uint64_t dump_ns;
+	struct table staged;	/* struct staged by row.cookie */
+	uint32_t *complete; /* namespaces dumped whole */
+	size_t complete_count;
+	struct pending pending;
+};
+
+/* sockets.c */
+struct sock *sockets__find(const struct model *m, uint64_t cookie);
+/* A new socket in the table, zeroed but for its cookie; NULL: no room or memory (counted as lost). */
+struct sock *sockets__add(struct model *m, uint64_t cookie, uint64_t now_ns);
+void sockets__remove(struct model *m, struct sock *s);
+void sockets__release(struct model *m, struct sock *s); /* frees what s owns, not s */
+void sockets__set_owner(struct model *m, struct sock *s, struct process *p, uint8_t attribution); /* takes p over */
+void sockets__set_holders(struct model *m, struct sock *s, struct holder *holders, unsigned int count);
+/* s has become a time-wait or request entry that should end at deadline. Its endpoints must be set. 0 or -ENOMEM. */
+int sockets__make_minisock(struct model *m, struct sock *s, uint64_t deadline_ns);
+void sockets__not_minisock(struct model *m, struct sock *s);
+/* A minisock of these endpoints other than cookie that began before time_ns cannot be there any more. */
+struct sock *sockets__replaced_minisock(const struct model *m, const struct sock *by);
+int sockets__init(struct model *m);
+void sockets__destroy(struct model *m);
+
+/* graves */
+void graves__bury(struct model *m, uint64_t cookie, uint64_t time_ns, uint32_t seq);
+struct grave *graves__find(const struct model *m, uint64_t cookie);
+void graves__forget(struct model *m, uint64_t cookie);
+
+/* record.c */
+int record__apply(struct model *m, const struct sw_record *r);
+int record__check(const void *data, size_t size);
+struct process *record__process(struct model *m, const struct sw_process *p, const struct sw_record_process *details);
+/* A time-wait or request entry is gone: close when its close was not told, else the state CLOSE. */
+void record__end_minisock(struct model *m, struct sock *s, uint64_t time_ns);
+
+/* dump.c */
+struct staged *dump__staged(const struct model *m, uint64_t cookie);
+/* In the table, in no row, and nothing newer speaks for it. */
+bool dump__is_gone(const struct model *m, const struct sock *s);
+int dump__keep(struct model *m, const void *data, size_t size);
+void dump__reset(struct model *m);
+
+/* Normalised: IPv4-mapped pairs become IPv4 (trap T10). af is AF_INET or AF_INET6. */
+void endpoints__set(struct endpoints *e, uint8_t af, const uint8_t *local, uint16_t local_port, const uint8_t *remote,
+		    uint16_t remote_port);
+
+static inline void tell(struct model *m, const struct update *u)
+{
+	m->config.tell(m->config.ctx, u);
+}
+
+#endif

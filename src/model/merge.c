@@ -1,0 +1,360 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The end of a dump: what the rows add, what they take away, then the records that were kept back. What is told before
+ * "sync" is, in this order: sockets that were there first, corrections, and everything that happened meanwhile.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "model/internal.h"
+
+/*
+ * A socket may still stand in the kernel's hash for a moment after its close was recorded (the state event comes before
+ * the unhashing): a row of a socket buried this shortly before the dump is not news.
+ */
+#define GRAVE_FRESH_NS 1000000000ULL
+
+/* The listening sockets of the table, by namespace and port. */
+struct listeners {
+	const struct sock **items;
+	size_t count;
+};
+
+static int compare_listeners(const void *a, const void *b)
+{
+	const struct sock *s = *(const struct sock *const *)a, *t = *(const struct sock *const *)b;
+
+	if (s->netns != t->netns)
+		return s->netns < t->netns ? -1 : 1;
+	return (s->ends.local_port > t->ends.local_port) - (s->ends.local_port < t->ends.local_port);
+}
+
+static int collect_listeners(const struct model *m, struct listeners *ret)
+{
+	const struct sock *s;
+	size_t pos = 0;
+
+	ret->count = 0;
+	ret->items = calloc(m->socks.count + 1, sizeof(struct sock *));
+	if (!ret->items)
+		return -ENOMEM;
+	while ((s = table__next(&m->socks, &pos))) {
+		if (s->state == STATE_LISTEN)
+			ret->items[ret->count++] = s;
+	}
+	qsort(ret->items, ret->count, sizeof(struct sock *), compare_listeners);
+	return 0;
+}
+
+/* The listeners of s's namespace and local port: the first one, and how many follow. */
+static const struct sock **find_listeners(const struct listeners *l, const struct sock *s, size_t *ret_count)
+{
+	size_t low = 0, high = l->count, n = 0;
+
+	while (low < high) {
+		size_t mid = (low + high) / 2;
+
+		if (compare_listeners(&l->items[mid], &s) < 0)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	while (low + n < l->count && !compare_listeners(&l->items[low + n], &s))
+		n++;
+	*ret_count = n;
+	return l->items + low;
+}
+
+static bool listens_for(const struct sock *l, const struct sock *s)
+{
+	static const uint8_t any[16];
+
+	if (!memcmp(l->ends.local, any, 16))
+		return l->ends.family == s->ends.family || l->ends.family == 6;
+	return l->ends.family == s->ends.family && !memcmp(l->ends.local, s->ends.local, 16);
+}
+
+/*
+ * A row that has a listener's port came in. One that nobody accepted yet (established, but without a file) belongs to
+ * the listener's owner, when all listeners it can have come through agree on who that is.
+ */
+static void match_listener(struct model *m, const struct listeners *l, struct sock *s)
+{
+	struct process *owner = NULL;
+	const struct sock **items;
+	size_t count;
+
+	items = find_listeners(l, s, &count);
+	for (size_t i = 0; i < count; i++) {
+		if (!listens_for(items[i], s))
+			continue;
+		s->direction = SW_DIR_IN;
+		if (!items[i]->owner || (owner && owner != items[i]->owner))
+			return;
+		owner = items[i]->owner;
+	}
+	if (owner && !s->inode && !s->owner && (s->state == STATE_ESTABLISHED || s->state == STATE_CLOSE_WAIT))
+		sockets__set_owner(m, s, process__ref(owner), SW_ATTR_LISTENER);
+}
+
+/* Of several holders the one that started first; between equals the lower pid, so that the answer is stable. */
+static struct process *oldest_holder(const struct staged *st)
+{
+	struct process *best = NULL;
+
+	for (unsigned int i = 0; i < st->holder_count; i++) {
+		struct process *p = st->holders[i].process;
+
+		if (!best || p->start_ticks < best->start_ticks ||
+		    (p->start_ticks == best->start_ticks && p->pid < best->pid))
+			best = p;
+	}
+	return best;
+}
+
+static void give_holders(struct model *m, struct sock *s, struct staged *st)
+{
+	struct process *p = process__ref(oldest_holder(st));
+
+	sockets__set_holders(m, s, st->holders, st->holder_count);
+	st->holders = NULL;
+	st->holder_count = 0;
+	sockets__set_owner(m, s, p, SW_ATTR_HOLDER);
+}
+
+static uint64_t row_deadline(const struct row *row, uint64_t now_ns)
+{
+	return now_ns + (uint64_t)row->expires_ms * 1000000;
+}
+
+/* Only a time-wait entry is left of a socket whose close record never came. */
+static int merge_unseen_close(struct model *m, struct sock *s, const struct row *row, uint64_t now_ns)
+{
+	struct update u = { .event = EV_CLOSE, .time_ns = now_ns, .sock = s };
+
+	s->ends = row->ends;
+	s->state = row->state;
+	s->inode = 0;
+	sockets__set_holders(m, s, NULL, 0);
+	u.close.reason = REASON_UNSEEN;
+	tell(m, &u);
+	s->closed = true;
+	if (s->owner)
+		s->attribution = SW_ATTR_LAST;
+	return sockets__make_minisock(m, s, row_deadline(row, now_ns));
+}
+
+/* A row of a socket that the table has, and of which no record is waiting: what the row knows better is told. */
+static int merge_known(struct model *m, struct sock *s, struct staged *st, uint64_t now_ns)
+{
+	const struct row *row = &st->row;
+	struct update u = { .event = EV_STATE, .time_ns = now_ns, .sock = s };
+
+	if (row->minisock && !s->minisock)
+		return merge_unseen_close(m, s, row, now_ns);
+	if (row->state != s->state || memcmp(&row->ends, &s->ends, sizeof(s->ends))) {
+		s->state = row->state;
+		s->ends = row->ends;
+		tell(m, &u);
+	}
+	if (row->inode)
+		s->inode = row->inode;
+	if (st->holder_count) {
+		struct process *prev = process__ref(s->owner);
+
+		give_holders(m, s, st);
+		u.event = EV_OWNER;
+		u.prev_owner = prev;
+		tell(m, &u);
+		process_table__put(m->processes, prev);
+	}
+	return 0;
+}
+
+static bool is_told_otherwise(const struct model *m, const struct staged *st)
+{
+	const struct grave *g;
+
+	/* Its opening is among the records and will be told as such; or it closed during the dump and is not listed. */
+	if (st->opened || st->closed)
+		return true;
+	g = graves__find(m, st->row.cookie);
+	return g && !st->row.minisock && g->time_ns + GRAVE_FRESH_NS > m->dump_ns;
+}
+
+static int list_row(struct model *m, const struct listeners *l, struct staged *st, uint64_t now_ns)
+{
+	struct update u = { .event = EV_EXISTING, .time_ns = now_ns, .have_queues = true };
+	const struct row *row = &st->row;
+	struct sock *s = sockets__add(m, row->cookie, now_ns);
+	int err = 0;
+
+	if (!s)
+		return 0;
+	s->ends = row->ends;
+	s->netns = row->netns;
+	s->inode = row->inode;
+	s->state = row->state;
+	s->mptcp = row->mptcp;
+	s->seen_ns = m->dump_ns;
+	if (st->holder_count) {
+		give_holders(m, s, st);
+	} else if (st->last.attribution) {
+		struct process *p = record__process(m, &st->last.process, NULL);
+
+		sockets__set_owner(m, s, p, SW_ATTR_LAST);
+	}
+	if (row->state == STATE_LISTEN)
+		s->direction = SW_DIR_LISTEN;
+	else if (row->state == STATE_SYN_SENT)
+		s->direction = SW_DIR_OUT;
+	else
+		match_listener(m, l, s);
+	if (row->minisock)
+		err = sockets__make_minisock(m, s, row_deadline(row, now_ns));
+	u.sock = s;
+	u.recv_queue = row->recv_queue;
+	u.send_queue = row->send_queue;
+	tell(m, &u);
+	return err;
+}
+
+static int merge_row(struct model *m, const struct listeners *l, struct staged *st, uint64_t now_ns)
+{
+	struct sock *s = sockets__find(m, st->row.cookie);
+
+	if (s && s->minisock && !st->row.minisock && !st->opened) {
+		/* It connected again, and the record of that was lost. */
+		record__end_minisock(m, s, now_ns);
+		graves__forget(m, st->row.cookie);
+		s = NULL;
+	}
+	if (s) {
+		if (s->seen_ns < m->dump_ns)
+			s->seen_ns = m->dump_ns;
+		return st->touched ? 0 : merge_known(m, s, st, now_ns);
+	}
+	return is_told_otherwise(m, st) ? 0 : list_row(m, l, st, now_ns);
+}
+
+/* Listeners first, then by namespace, local and remote port: an order that people read and tests can rely on. */
+static int compare_staged(const void *a, const void *b)
+{
+	const struct row *r = &(*(struct staged *const *)a)->row, *q = &(*(struct staged *const *)b)->row;
+
+	if ((r->state == STATE_LISTEN) != (q->state == STATE_LISTEN))
+		return r->state == STATE_LISTEN ? -1 : 1;
+	if (r->netns != q->netns)
+		return r->netns < q->netns ? -1 : 1;
+	if (r->ends.local_port != q->ends.local_port)
+		return r->ends.local_port < q->ends.local_port ? -1 : 1;
+	if (r->ends.remote_port != q->ends.remote_port)
+		return r->ends.remote_port < q->ends.remote_port ? -1 : 1;
+	return (r->cookie > q->cookie) - (r->cookie < q->cookie);
+}
+
+static int merge_rows(struct model *m, struct staged **rows, size_t count, uint64_t now_ns)
+{
+	struct listeners l = { 0 };
+	size_t i = 0;
+	int err = 0;
+
+	for (; !err && i < count && rows[i]->row.state == STATE_LISTEN; i++)
+		err = merge_row(m, &l, rows[i], now_ns);
+	if (!err)
+		err = collect_listeners(m, &l);
+	for (; !err && i < count; i++)
+		err = merge_row(m, &l, rows[i], now_ns);
+	free(l.items);
+	return err;
+}
+
+static int merge_staged(struct model *m, uint64_t now_ns)
+{
+	struct staged **rows = calloc(m->staged.count + 1, sizeof(*rows));
+	struct staged *st;
+	size_t pos = 0, n = 0;
+	int err;
+
+	if (!rows)
+		return -ENOMEM;
+	while ((st = table__next(&m->staged, &pos))) {
+		if (st->have_row)
+			rows[n++] = st;
+	}
+	qsort(rows, n, sizeof(*rows), compare_staged);
+	err = merge_rows(m, rows, n, now_ns);
+	free(rows);
+	return err;
+}
+
+static void end_gone(struct model *m, struct sock *s, uint64_t now_ns)
+{
+	struct update u = { .event = EV_CLOSE, .time_ns = now_ns, .sock = s };
+
+	if (s->minisock) {
+		record__end_minisock(m, s, now_ns);
+		return;
+	}
+	s->state = STATE_CLOSE;
+	u.close.reason = REASON_UNSEEN;
+	tell(m, &u);
+	sockets__remove(m, s);
+}
+
+/* Collected first: removing moves the slots. */
+static int sweep_gone(struct model *m, uint64_t now_ns)
+{
+	struct sock **gone = calloc(m->socks.count + 1, sizeof(struct sock *));
+	struct sock *s;
+	size_t pos = 0, n = 0;
+
+	if (!gone)
+		return -ENOMEM;
+	while ((s = table__next(&m->socks, &pos))) {
+		if (dump__is_gone(m, s))
+			gone[n++] = s;
+	}
+	for (size_t i = 0; i < n; i++)
+		end_gone(m, gone[i], now_ns);
+	free(gone);
+	return 0;
+}
+
+static int apply_pending(struct model *m)
+{
+	struct pending p = m->pending;
+	size_t at = 0;
+	int err = 0;
+
+	m->pending = (struct pending){ 0 };
+	dump__reset(m);
+	while (!err && at < p.len) {
+		uint64_t size;
+
+		memcpy(&size, p.data + at, sizeof(size));
+		err = record__apply(m, (const struct sw_record *)(p.data + at + sizeof(size)));
+		at += sizeof(size) + ((size + 7) & ~(uint64_t)7);
+	}
+	free(p.data);
+	return err;
+}
+
+int model__dump_end(struct model *m, uint64_t now_ns)
+{
+	int err, later;
+
+	if (!m->dumping)
+		return -EINVAL;
+	err = sweep_gone(m, now_ns);
+	if (!err)
+		err = merge_staged(m, now_ns);
+	later = apply_pending(m);
+	return err ? err : later;
+}
+
+int model__dump_abort(struct model *m)
+{
+	return m->dumping ? apply_pending(m) : 0;
+}

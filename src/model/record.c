@@ -1,0 +1,390 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* What one record of a hook does to the table, and what is told about it. */
+#include <errno.h>
+#include <stddef.h>
+#include <string.h>
+
+#include "model/internal.h"
+
+int record__check(const void *data, size_t size)
+{
+	const struct sw_record *r = data;
+	size_t want = sizeof(*r);
+
+	if (size < sizeof(*r) || r->version != SW_RECORD_VERSION)
+		return -EBADMSG;
+	switch (r->kind) {
+	case SW_REC_CONNECT:
+	case SW_REC_LISTEN:
+	case SW_REC_ACCEPT:
+		want = sizeof(struct sw_record_process);
+		break;
+	case SW_REC_CLOSE:
+		want = sizeof(struct sw_record_close);
+		break;
+	case SW_REC_ESTABLISHED:
+	case SW_REC_STATE:
+		break;
+	default:
+		return -EBADMSG;
+	}
+	/* The ring rounds sizes up, never down. */
+	if (size < want || r->attribution >= SW_ATTR_MAX || r->direction > SW_DIR_LISTEN)
+		return -EBADMSG;
+	if (r->new_state == 0 || r->new_state >= STATE_MAX || (r->family != 2 && r->family != 10))
+		return -EBADMSG;
+	return r->cookie || r->kind == SW_REC_ACCEPT ? 0 : -EBADMSG;
+}
+
+struct process *record__process(struct model *m, const struct sw_process *p, const struct sw_record_process *details)
+{
+	struct process *process;
+	bool fresh;
+
+	if (!p->pid)
+		return NULL;
+	process = process_table__get(m->processes, p->pid, p->start_ns / m->config.ns_per_tick, &fresh);
+	if (!process)
+		return NULL;
+	/* Only a record that ran in the process itself is newer than what we have. */
+	if (fresh || details) {
+		bool changed = process__set_comm(process, p->comm, SW_COMM_LEN);
+
+		process->ppid = p->ppid;
+		process->uid = p->uid;
+		process->cgroup_id = p->cgroup_id;
+		process->have_ids = true;
+		if (details && details->cmdline_len <= SW_CMDLINE_LEN)
+			changed |= process__set_cmdline(process, details->cmdline, details->cmdline_len);
+		if ((fresh || changed) && m->config.describe)
+			m->config.describe(m->config.ctx, process);
+	}
+	return process;
+}
+
+static void tell_sock(struct model *m, enum event event, const struct sock *s, uint64_t time_ns, uint32_t tid)
+{
+	struct update u = { .event = event, .time_ns = time_ns, .sock = s, .tid = tid };
+
+	tell(m, &u);
+}
+
+void record__end_minisock(struct model *m, struct sock *s, uint64_t time_ns)
+{
+	struct update u = { .event = s->closed ? EV_STATE : EV_CLOSE, .time_ns = time_ns, .sock = s };
+
+	s->state = STATE_CLOSE;
+	if (!s->closed)
+		u.close.reason = REASON_EXPIRED;
+	tell(m, &u);
+	graves__bury(m, s->cookie, time_ns, s->seq);
+	sockets__remove(m, s);
+}
+
+/* The kernel gave these endpoints to another socket: the entry that had them is gone. */
+static void end_replaced(struct model *m, const struct sock *by, uint64_t time_ns)
+{
+	struct sock *s = sockets__replaced_minisock(m, by);
+
+	if (s)
+		record__end_minisock(m, s, time_ns);
+}
+
+/* Take from the record what it knows better than the table. Ports and addresses are filled in as they become known. */
+static void refresh(struct sock *s, const struct sw_record *r)
+{
+	struct endpoints ends;
+
+	endpoints__set(&ends, r->family, r->local, r->local_port, r->remote, r->remote_port);
+	if (!s->ends.family || (ends.local_port && ends.remote_port) || r->kind == SW_REC_CONNECT ||
+	    r->kind == SW_REC_LISTEN) {
+		s->ends = ends;
+	} else {
+		if (!s->ends.local_port)
+			s->ends.local_port = ends.local_port;
+		if (!s->ends.remote_port)
+			s->ends.remote_port = ends.remote_port;
+	}
+	s->netns = r->netns;
+	/* An accept runs outside the socket's lock: a transition on another CPU may have been told already. */
+	if (r->kind != SW_REC_ACCEPT || !s->state)
+		s->state = r->new_state;
+	if (r->inode)
+		s->inode = r->inode;
+	if (r->direction)
+		s->direction = r->direction;
+	if (r->flags & SW_F_MPTCP)
+		s->mptcp = true;
+	if (r->seq)
+		s->seq = r->seq;
+	if (r->time_ns > s->seen_ns)
+		s->seen_ns = r->time_ns;
+}
+
+/* The record's owner, unless the table knows one and the record does not, or knows it less well. */
+static void refresh_owner(struct model *m, struct sock *s, const struct sw_record *r,
+			  const struct sw_record_process *details)
+{
+	struct process *p;
+
+	if (r->attribution == SW_ATTR_NONE)
+		return;
+	if (r->attribution == SW_ATTR_LISTENER && s->owner && s->attribution != SW_ATTR_LISTENER)
+		return;
+	p = record__process(m, &r->owner, details);
+	if (p)
+		sockets__set_owner(m, s, p, r->attribution);
+}
+
+/* A live socket stands where a record opens one: its close was lost. */
+static void tell_unseen_close(struct model *m, struct sock *s, uint64_t time_ns)
+{
+	struct update u = { .event = EV_CLOSE, .time_ns = time_ns, .sock = s };
+
+	u.close.reason = REASON_UNSEEN;
+	s->state = STATE_CLOSE;
+	tell(m, &u);
+	sockets__remove(m, s);
+}
+
+static struct sock *find_or_add(struct model *m, const struct sw_record *r)
+{
+	struct sock *s = sockets__find(m, r->cookie);
+
+	return s ? s : sockets__add(m, r->cookie, r->time_ns);
+}
+
+/* CONNECT, LISTEN: a socket begins, in its caller. */
+static int apply_open(struct model *m, const struct sw_record_process *r)
+{
+	const struct sw_record *base = &r->base;
+	struct sock *s = sockets__find(m, base->cookie);
+
+	/* One socket can connect again: its time-wait entry keeps the cookie, but the live one is what a cookie names. */
+	if (s && s->minisock)
+		record__end_minisock(m, s, base->time_ns);
+	else if (s)
+		tell_unseen_close(m, s, base->time_ns);
+	graves__forget(m, base->cookie);
+	s = sockets__add(m, base->cookie, base->time_ns);
+	if (!s)
+		return 0;
+	refresh(s, base);
+	refresh_owner(m, s, base, r);
+	s->opened_ns = base->time_ns;
+	tell_sock(m, base->kind == SW_REC_LISTEN ? EV_LISTEN : EV_CONNECT, s, base->time_ns, base->tid);
+	return 0;
+}
+
+static int apply_accept(struct model *m, const struct sw_record_process *r);
+
+/* Accepts that had no cookie when they were seen (fast open): now the inode says whose they are. */
+static int apply_waiting_accept(struct model *m, const struct sock *s)
+{
+	for (size_t i = 0; s->inode && i < m->accept_next; i++) {
+		struct sw_record_process r = m->accepts[i];
+
+		if (r.base.inode != s->inode || r.base.netns != s->netns)
+			continue;
+		m->accepts[i] = m->accepts[--m->accept_next];
+		r.base.cookie = s->cookie;
+		return apply_accept(m, &r);
+	}
+	return 0;
+}
+
+static int apply_established(struct model *m, const struct sw_record *r)
+{
+	struct sock *s = find_or_add(m, r);
+
+	if (!s)
+		return 0;
+	sockets__not_minisock(m, s);
+	graves__forget(m, r->cookie);
+	refresh(s, r);
+	refresh_owner(m, s, r, NULL);
+	if (r->direction == SW_DIR_IN)
+		s->opened_ns = r->time_ns;
+	end_replaced(m, s, r->time_ns);
+	tell_sock(m, EV_ESTABLISHED, s, r->time_ns, 0);
+	return apply_waiting_accept(m, s);
+}
+
+/* An accept of a socket that is closed already says who it was for, and leaves nothing behind (trap T11). */
+static void tell_late_accept(struct model *m, const struct sw_record_process *r)
+{
+	struct sock s = { .cookie = r->base.cookie };
+
+	refresh(&s, &r->base);
+	refresh_owner(m, &s, &r->base, r);
+	s.state = STATE_CLOSE;
+	tell_sock(m, EV_ACCEPT, &s, r->base.time_ns, r->base.tid);
+	sockets__release(m, &s);
+}
+
+static int apply_accept(struct model *m, const struct sw_record_process *r)
+{
+	struct sock *s;
+
+	if (!r->base.cookie) {
+		if (m->accept_next == MODEL_ACCEPTS_MAX) {
+			/* Nobody ever asked for these: their sockets are gone. */
+			m->accept_next = 0;
+			model__lost(m, LOSS_MAP, 1, r->base.time_ns);
+		}
+		m->accepts[m->accept_next++] = *r;
+		return 0;
+	}
+	s = sockets__find(m, r->base.cookie);
+	if (s ? s->minisock : r->base.new_state == STATE_CLOSE || graves__find(m, r->base.cookie)) {
+		tell_late_accept(m, r);
+		return 0;
+	}
+	if (!s)
+		s = sockets__add(m, r->base.cookie, r->base.time_ns);
+	if (!s)
+		return 0;
+	if (s->attribution == SW_ATTR_ACCEPT && s->owner && s->owner->pid == r->base.owner.pid &&
+	    s->seen_ns >= r->base.time_ns)
+		return 0; /* told already */
+	refresh(s, &r->base);
+	refresh_owner(m, s, &r->base, r);
+	tell_sock(m, EV_ACCEPT, s, r->base.time_ns, r->base.tid);
+	return 0;
+}
+
+static int apply_state(struct model *m, const struct sw_record *r)
+{
+	struct sock *s = find_or_add(m, r);
+
+	if (!s || s->minisock)
+		return 0;
+	refresh(s, r);
+	refresh_owner(m, s, r, NULL);
+	tell_sock(m, EV_STATE, s, r->time_ns, r->tid);
+	return 0;
+}
+
+/*
+ * From the last state and the socket's error (T13: a closed listener and a close with unread data are no failures).
+ * Errors: tcp_reset() and tcp_write_err() in net/ipv4/tcp_input.c and tcp_timer.c.
+ */
+static enum close_reason close_reason(const struct sw_record_close *r)
+{
+	switch (r->error) {
+	case ECONNREFUSED:
+		return REASON_REFUSED;
+	case ECONNRESET:
+	case EPIPE:
+		return REASON_RESET;
+	case ETIMEDOUT:
+		return REASON_TIMEOUT;
+	case EHOSTUNREACH:
+	case ENETUNREACH:
+		return REASON_UNREACHABLE;
+	default:
+		break;
+	}
+	switch (r->base.old_state) {
+	case STATE_LAST_ACK:
+		return REASON_REMOTE;
+	case STATE_FIN_WAIT1:
+	case STATE_FIN_WAIT2:
+	case STATE_CLOSING:
+	case STATE_LISTEN:
+	case STATE_SYN_SENT:
+		return REASON_LOCAL;
+	default:
+		return REASON_ABORTED;
+	}
+}
+
+static void tell_close(struct model *m, const struct sock *s, const struct sw_record_close *r)
+{
+	struct update u = { .event = EV_CLOSE, .time_ns = r->base.time_ns, .sock = s };
+	uint64_t opened = r->opened_ns ? r->opened_ns : s->opened_ns;
+
+	if (opened && opened < r->base.time_ns)
+		u.close.duration_us = (r->base.time_ns - opened) / 1000;
+	if (r->base.old_state != STATE_LISTEN) {
+		u.close.have_stats = true;
+		u.close.bytes_sent = r->bytes_sent;
+		u.close.bytes_received = r->bytes_received;
+		u.close.retransmits = r->retransmits;
+		u.close.rtt_us = r->rtt_us;
+	}
+	u.close.reason = close_reason(r);
+	tell(m, &u);
+}
+
+static int apply_close(struct model *m, const struct sw_record_close *r)
+{
+	const struct sw_record *base = &r->base;
+	bool lingers = base->flags & SW_F_TIMEWAIT;
+	struct sock *s = find_or_add(m, base);
+
+	if (!s)
+		return 0;
+	sockets__not_minisock(m, s);
+	refresh(s, base);
+	refresh_owner(m, s, base, NULL);
+	s->state = STATE_CLOSE;
+	if (lingers)
+		s->state = base->flags & SW_F_GOT_FIN ? STATE_TIME_WAIT : STATE_FIN_WAIT2;
+	end_replaced(m, s, base->time_ns);
+	tell_close(m, s, r);
+	if (!lingers) {
+		graves__bury(m, base->cookie, base->time_ns, base->seq);
+		sockets__remove(m, s);
+		return 0;
+	}
+	s->closed = true;
+	s->inode = 0;
+	sockets__set_holders(m, s, NULL, 0);
+	if (s->owner)
+		s->attribution = SW_ATTR_LAST;
+	return sockets__make_minisock(m, s, base->time_ns + MINISOCK_NS);
+}
+
+/* A record that was applied before, or is older than one that was (the sequence is per socket, from 1). */
+static bool is_repeat(const struct model *m, const struct sw_record *r)
+{
+	const struct sock *s;
+	const struct grave *g;
+
+	if (!r->seq)
+		return false;
+	s = sockets__find(m, r->cookie);
+	if (s)
+		return r->seq <= s->seq;
+	g = graves__find(m, r->cookie);
+	return g && r->seq <= g->seq;
+}
+
+int record__apply(struct model *m, const struct sw_record *r)
+{
+	if (is_repeat(m, r))
+		return 0;
+	switch (r->kind) {
+	case SW_REC_CONNECT:
+	case SW_REC_LISTEN:
+		return apply_open(m, (const struct sw_record_process *)r);
+	case SW_REC_ACCEPT:
+		return apply_accept(m, (const struct sw_record_process *)r);
+	case SW_REC_ESTABLISHED:
+		return apply_established(m, r);
+	case SW_REC_STATE:
+		return apply_state(m, r);
+	default:
+		return apply_close(m, (const struct sw_record_close *)r);
+	}
+}
+
+int model__record(struct model *m, const void *data, size_t size)
+{
+	int err = record__check(data, size);
+
+	if (err)
+		return err;
+	return m->dumping ? dump__keep(m, data, size) : record__apply(m, data);
+}

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The BPF side: loads and attaches the programs of a plan, drains their records, reaches their owner maps. The only user
+ * of libbpf.
+ */
+#ifndef SOCKWATCH_SOURCE_BPF_H
+#define SOCKWATCH_SOURCE_BPF_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "sockwatch/record.h"
+
+struct bpf_source;
+
+struct bpf_config {
+	size_t ring_bytes; /* power of two, at least a page */
+	bool all_states;   /* records of every transition */
+	/* libbpf's own messages, one a call without newline; NULL: dropped. verbose: false for warnings. */
+	void (*log)(bool verbose, const char *text);
+};
+
+#define BPF_RING_DEFAULT (8 * 1024 * 1024)
+#define BPF_RING_MIN	 4096
+#define BPF_RING_MAX	 (1024 * 1024 * 1024)
+
+/* One hook, and how it went. */
+struct bpf_hook {
+	const char *name;    /* "tp_btf/inet_sock_set_state" */
+	const char *purpose; /* "state changes: connect, listen, established, close" */
+	bool required;	     /* without it there is no plan */
+	int error;	     /* 0: attached; -errno */
+};
+
+#define BPF_HOOKS 5
+
+/* Set *ret_hooks to the hooks of plan "tracepoint", none tried (error -ENODATA). BPF_HOOKS of them. */
+void bpf_source__hooks(struct bpf_hook *ret_hooks);
+/* Load and attach hook i alone, and take it down again. 0 or -errno, also in the hook's error. */
+int bpf_source__try(struct bpf_hook *hooks, unsigned int i, const struct bpf_config *config);
+
+/*
+ * Load all hooks and attach them; a hook that is not required and cannot be had is left out, with its error in hooks.
+ * 0, or the -errno of the first required hook (-EPERM: privilege, -ENOENT: no BTF or tracepoint).
+ */
+int bpf_source__new(const struct bpf_config *config, struct bpf_hook *hooks, struct bpf_source **ret);
+void bpf_source__free(struct bpf_source *b); /* detaches */
+
+typedef int (*bpf_record_fn)(void *ctx, void *data, size_t size);
+
+int bpf_source__fd(const struct bpf_source *b); /* readable when records wait */
+/* Give every waiting record to fn. The number of records, or fn's first negative return. */
+int bpf_source__drain(struct bpf_source *b, bpf_record_fn fn, void *ctx);
+
+/* Losses since the start, as the programs counted them, and runs the kernel refused because one was running already. */
+void bpf_source__losses(const struct bpf_source *b, struct sw_losses *ret);
+
+/* Write the owner of a live socket for later records to find. 0 or -errno. */
+int bpf_source__claim(struct bpf_source *b, uint64_t cookie, const struct sw_owner *owner);
+/* Listeners of the calling thread's network namespace take their claims over. 0 or -errno. */
+int bpf_source__adopt(struct bpf_source *b);
+/* The claim for a cookie is not needed (the socket is gone). */
+void bpf_source__unclaim(struct bpf_source *b, uint64_t cookie);
+/* The last owner of a time-wait entry. 0 or -ENOENT. */
+int bpf_source__last_owner(struct bpf_source *b, uint64_t cookie, struct sw_owner *ret);
+
+#endif

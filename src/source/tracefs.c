@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#include "source/tracefs.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <linux/perf_event.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <sys/mount.h>
+#include <sys/syscall.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/parse.h"
+
+static int open_mounted(const char *path)
+{
+	int fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	struct statfs fs;
+
+	if (fd < 0)
+		return -errno;
+	if (!fstatfs(fd, &fs) && fs.f_type == TRACEFS_MAGIC)
+		return fd;
+	close(fd);
+	return -ENOENT;
+}
+
+/* A mount of our own that is in no namespace and vanishes with its descriptor (fsopen(2), Linux 5.2). */
+static int open_detached(void)
+{
+	_cleanup_close_ int fs = fsopen("tracefs", FSOPEN_CLOEXEC);
+	int fd;
+
+	if (fs < 0)
+		return errno == ENODEV ? -ENOENT : -errno;
+	if (fsconfig(fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0))
+		return -errno;
+	fd = fsmount(fs, FSMOUNT_CLOEXEC, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC);
+	return fd < 0 ? -errno : fd;
+}
+
+static int open_tracefs(void)
+{
+	int fd = open_mounted("/sys/kernel/tracing");
+
+	if (fd < 0)
+		fd = open_mounted("/sys/kernel/debug/tracing");
+	return fd < 0 ? open_detached() : fd;
+}
+
+static int read_id(const char *category, const char *event, uint64_t *ret)
+{
+	_cleanup_close_ int root = open_tracefs();
+	_cleanup_close_ int fd = -1;
+	char path[128], text[32];
+	ssize_t n;
+
+	if (root < 0)
+		return root;
+	snprintf(path, sizeof(path), "events/%s/%s/id", category, event);
+	fd = openat(root, path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	n = read(fd, text, sizeof(text));
+	if (n < 0)
+		return -errno;
+	if (n && text[n - 1] == '\n')
+		n--;
+	return parse__u64n(text, n, 0, UINT32_MAX, ret);
+}
+
+int tracefs__open_event(const char *category, const char *event)
+{
+	struct perf_event_attr attr = { .type = PERF_TYPE_TRACEPOINT, .size = sizeof(attr), .sample_period = 1 };
+	uint64_t id = 0;
+	int fd, err;
+
+	err = read_id(category, event, &id);
+	if (err)
+		return err;
+	attr.config = id;
+	/* Any CPU number will do: a BPF program on a tracepoint event runs on all of them. */
+	fd = syscall(SYS_perf_event_open, &attr, -1, 0, -1, PERF_FLAG_FD_CLOEXEC);
+	return fd < 0 ? -errno : fd;
+}
