@@ -238,12 +238,12 @@ lint: lint-deps
 	@MAKE="$(MAKE)" V=$(V) tests/lint/run
 
 TIDY := $(patsubst %.c,$(B)/tidy/%.ok,$(SRC) $(wildcard tests/*/*.c)) $(patsubst %,$(B)/tidy/%.ok,$(BPF))
-TIDY_FLAGS := $(CPPFLAGS_ALL) $(CFLAGS_ALL) -Itests -include tests/lint/errno.h
+TIDY_FLAGS := $(CPPFLAGS_ALL) $(CFLAGS_ALL) -Itests -include tests/lint/analyzer.h
 .PHONY: tidy
 tidy: $(TIDY)
 
 # After the object, which has the list of headers; so only what changed is looked at again.
-$(B)/tidy/%.ok: $(B)/obj/%.o .clang-tidy tests/lint/errno.h
+$(B)/tidy/%.ok: $(B)/obj/%.o .clang-tidy tests/lint/analyzer.h
 	$(say) "TIDY $*.c"
 	@mkdir -p $(@D)
 	$(Q)clang-tidy --quiet --warnings-as-errors='*' $*.c -- $(TIDY_FLAGS) >$@.out 2>&1 || \

@@ -37,6 +37,7 @@ struct model {
 	struct process_table *processes;
 	struct table socks;    /* struct sock by cookie */
 	struct table minisocks; /* the struct socks that are minisocks, by netns and endpoints */
+	struct table listeners; /* the struct socks that listen, by netns and local port; more follow by next_listener */
 	struct table graves;	/* struct grave by cookie, pointing into grave_ring */
 	struct grave *grave_ring;
 	size_t grave_next;
@@ -66,6 +67,13 @@ int sockets__make_minisock(struct model *m, struct sock *s, uint64_t deadline_ns
 void sockets__not_minisock(struct model *m, struct sock *s);
 /* A minisock of these endpoints other than cookie that began before time_ns cannot be there any more. */
 struct sock *sockets__replaced_minisock(const struct model *m, const struct sock *by);
+/* s listens from now on. Its namespace and port must be set. 0 or -ENOMEM. */
+int sockets__make_listener(struct model *m, struct sock *s);
+/*
+ * Whether s can have come in through a listener, and *ret_owner: that listener's owner, when all listeners it can have
+ * come through agree on it (else NULL).
+ */
+bool sockets__came_in(const struct model *m, const struct sock *s, struct process **ret_owner);
 int sockets__init(struct model *m);
 void sockets__destroy(struct model *m);
 

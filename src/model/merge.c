@@ -15,85 +15,17 @@
  */
 #define GRAVE_FRESH_NS 1000000000ULL
 
-/* The listening sockets of the table, by namespace and port. */
-struct listeners {
-	const struct sock **items;
-	size_t count;
-};
-
-static int compare_listeners(const void *a, const void *b)
-{
-	const struct sock *s = *(const struct sock *const *)a, *t = *(const struct sock *const *)b;
-
-	if (s->netns != t->netns)
-		return s->netns < t->netns ? -1 : 1;
-	return (s->ends.local_port > t->ends.local_port) - (s->ends.local_port < t->ends.local_port);
-}
-
-static int collect_listeners(const struct model *m, struct listeners *ret)
-{
-	const struct sock *s;
-	size_t pos = 0;
-
-	ret->count = 0;
-	ret->items = calloc(m->socks.count + 1, sizeof(struct sock *));
-	if (!ret->items)
-		return -ENOMEM;
-	while ((s = table__next(&m->socks, &pos))) {
-		if (s->state == STATE_LISTEN)
-			ret->items[ret->count++] = s;
-	}
-	qsort(ret->items, ret->count, sizeof(struct sock *), compare_listeners);
-	return 0;
-}
-
-/* The listeners of s's namespace and local port: the first one, and how many follow. */
-static const struct sock **find_listeners(const struct listeners *l, const struct sock *s, size_t *ret_count)
-{
-	size_t low = 0, high = l->count, n = 0;
-
-	while (low < high) {
-		size_t mid = (low + high) / 2;
-
-		if (compare_listeners(&l->items[mid], &s) < 0)
-			low = mid + 1;
-		else
-			high = mid;
-	}
-	while (low + n < l->count && !compare_listeners(&l->items[low + n], &s))
-		n++;
-	*ret_count = n;
-	return l->items + low;
-}
-
-static bool listens_for(const struct sock *l, const struct sock *s)
-{
-	static const uint8_t any[16];
-
-	if (!memcmp(l->ends.local, any, 16))
-		return l->ends.family == s->ends.family || l->ends.family == 6;
-	return l->ends.family == s->ends.family && !memcmp(l->ends.local, s->ends.local, 16);
-}
-
 /*
  * A row that has a listener's port came in. One that nobody accepted yet (established, but without a file) belongs to
- * the listener's owner, when all listeners it can have come through agree on who that is.
+ * the listener's owner.
  */
-static void match_listener(struct model *m, const struct listeners *l, struct sock *s)
+static void match_listener(struct model *m, struct sock *s)
 {
-	struct process *owner = NULL;
-	const struct sock **items;
-	size_t count;
+	struct process *owner;
 
-	items = find_listeners(l, s, &count);
-	for (size_t i = 0; i < count; i++) {
-		if (!listens_for(items[i], s))
-			continue;
-		s->direction = SW_DIR_IN;
-		if (!items[i]->owner || (owner && owner != items[i]->owner))
-			return;
-		owner = items[i]->owner;
-	}
+	if (!sockets__came_in(m, s, &owner))
+		return;
+	s->direction = SW_DIR_IN;
 	if (owner && !s->inode && !s->owner && (s->state == STATE_ESTABLISHED || s->state == STATE_CLOSE_WAIT))
 		sockets__set_owner(m, s, process__ref(owner), SW_ATTR_LISTENER);
 }
@@ -183,7 +115,7 @@ static bool is_told_otherwise(const struct model *m, const struct staged *st)
 	return g && !st->row.minisock && g->time_ns + GRAVE_FRESH_NS > m->dump_ns;
 }
 
-static int list_row(struct model *m, const struct listeners *l, struct staged *st, uint64_t now_ns)
+static int list_row(struct model *m, struct staged *st, uint64_t now_ns)
 {
 	struct update u = { .event = EV_EXISTING, .time_ns = now_ns, .have_queues = true };
 	const struct row *row = &st->row;
@@ -205,12 +137,14 @@ static int list_row(struct model *m, const struct listeners *l, struct staged *s
 
 		sockets__set_owner(m, s, p, SW_ATTR_LAST);
 	}
-	if (row->state == STATE_LISTEN)
+	if (row->state == STATE_LISTEN) {
 		s->direction = SW_DIR_LISTEN;
-	else if (row->state == STATE_SYN_SENT)
+		err = sockets__make_listener(m, s);
+	} else if (row->state == STATE_SYN_SENT) {
 		s->direction = SW_DIR_OUT;
-	else
-		match_listener(m, l, s);
+	} else {
+		match_listener(m, s);
+	}
 	if (row->minisock)
 		err = sockets__make_minisock(m, s, row_deadline(row, now_ns));
 	u.sock = s;
@@ -220,7 +154,7 @@ static int list_row(struct model *m, const struct listeners *l, struct staged *s
 	return err;
 }
 
-static int merge_row(struct model *m, const struct listeners *l, struct staged *st, uint64_t now_ns)
+static int merge_row(struct model *m, struct staged *st, uint64_t now_ns)
 {
 	struct sock *s = sockets__find(m, st->row.cookie);
 
@@ -235,10 +169,10 @@ static int merge_row(struct model *m, const struct listeners *l, struct staged *
 			s->seen_ns = m->dump_ns;
 		return st->touched ? 0 : merge_known(m, s, st, now_ns);
 	}
-	return is_told_otherwise(m, st) ? 0 : list_row(m, l, st, now_ns);
+	return is_told_otherwise(m, st) ? 0 : list_row(m, st, now_ns);
 }
 
-/* Listeners first, then by namespace, local and remote port: an order that people read and tests can rely on. */
+/* Listeners first (the others are matched with them), then by namespace, local and remote port: an order that people read and tests can rely on. */
 static int compare_staged(const void *a, const void *b)
 {
 	const struct row *r = &(*(struct staged *const *)a)->row, *q = &(*(struct staged *const *)b)->row;
@@ -254,28 +188,12 @@ static int compare_staged(const void *a, const void *b)
 	return (r->cookie > q->cookie) - (r->cookie < q->cookie);
 }
 
-static int merge_rows(struct model *m, struct staged **rows, size_t count, uint64_t now_ns)
-{
-	struct listeners l = { 0 };
-	size_t i = 0;
-	int err = 0;
-
-	for (; !err && i < count && rows[i]->row.state == STATE_LISTEN; i++)
-		err = merge_row(m, &l, rows[i], now_ns);
-	if (!err)
-		err = collect_listeners(m, &l);
-	for (; !err && i < count; i++)
-		err = merge_row(m, &l, rows[i], now_ns);
-	free(l.items);
-	return err;
-}
-
 static int merge_staged(struct model *m, uint64_t now_ns)
 {
 	struct staged **rows = calloc(m->staged.count + 1, sizeof(*rows));
 	struct staged *st;
 	size_t pos = 0, n = 0;
-	int err;
+	int err = 0;
 
 	if (!rows)
 		return -ENOMEM;
@@ -284,7 +202,8 @@ static int merge_staged(struct model *m, uint64_t now_ns)
 			rows[n++] = st;
 	}
 	qsort(rows, n, sizeof(*rows), compare_staged);
-	err = merge_rows(m, rows, n, now_ns);
+	for (size_t i = 0; !err && i < n; i++)
+		err = merge_row(m, rows[i], now_ns);
 	free(rows);
 	return err;
 }

@@ -173,7 +173,7 @@ static int apply_open(struct model *m, const struct sw_record_process *r)
 	refresh_owner(m, s, base, r);
 	s->opened_ns = base->time_ns;
 	tell_sock(m, base->kind == SW_REC_LISTEN ? EV_LISTEN : EV_CONNECT, s, base->time_ns, base->tid);
-	return 0;
+	return base->kind == SW_REC_LISTEN ? sockets__make_listener(m, s) : 0;
 }
 
 static int apply_accept(struct model *m, const struct sw_record_process *r);
@@ -193,6 +193,18 @@ static int apply_waiting_accept(struct model *m, const struct sock *s)
 	return 0;
 }
 
+/*
+ * A child of a listener that was there first, established before the kernel side knew that listener's owner: the record
+ * has none.
+ */
+static void give_listener_owner(struct model *m, struct sock *s)
+{
+	struct process *owner;
+
+	if (!s->owner && sockets__came_in(m, s, &owner) && owner)
+		sockets__set_owner(m, s, process__ref(owner), SW_ATTR_LISTENER);
+}
+
 static int apply_established(struct model *m, const struct sw_record *r)
 {
 	struct sock *s = find_or_add(m, r);
@@ -203,8 +215,10 @@ static int apply_established(struct model *m, const struct sw_record *r)
 	graves__forget(m, r->cookie);
 	refresh(s, r);
 	refresh_owner(m, s, r, NULL);
-	if (r->direction == SW_DIR_IN)
+	if (r->direction == SW_DIR_IN) {
 		s->opened_ns = r->time_ns;
+		give_listener_owner(m, s);
+	}
 	end_replaced(m, s, r->time_ns);
 	tell_sock(m, EV_ESTABLISHED, s, r->time_ns, 0);
 	return apply_waiting_accept(m, s);

@@ -36,6 +36,20 @@ static bool equal_ends(const void *a, const void *b)
 	       !memcmp(s->ends.local, t->ends.local, 16) && !memcmp(s->ends.remote, t->ends.remote, 16);
 }
 
+static uint64_t hash_port(const void *item)
+{
+	const struct sock *s = item;
+
+	return hash__mix(((uint64_t)s->netns << 16) | s->ends.local_port);
+}
+
+static bool equal_port(const void *a, const void *b)
+{
+	const struct sock *s = a, *t = b;
+
+	return s->netns == t->netns && s->ends.local_port == t->ends.local_port;
+}
+
 static uint64_t hash_grave(const void *item)
 {
 	return hash__mix(((const struct grave *)item)->cookie);
@@ -50,6 +64,7 @@ int sockets__init(struct model *m)
 {
 	table__init(&m->socks, hash_cookie, equal_cookie);
 	table__init(&m->minisocks, hash_ends, equal_ends);
+	table__init(&m->listeners, hash_port, equal_port);
 	table__init(&m->graves, hash_grave, equal_grave);
 	/* Untouched pages cost nothing: the rings grow with use. */
 	m->grave_ring = calloc(MODEL_GRAVES_MAX, sizeof(*m->grave_ring));
@@ -68,6 +83,7 @@ void sockets__destroy(struct model *m)
 	}
 	table__free(&m->socks);
 	table__free(&m->minisocks);
+	table__free(&m->listeners);
 	table__free(&m->graves);
 	free(m->grave_ring);
 	free(m->accepts);
@@ -103,8 +119,62 @@ void sockets__release(struct model *m, struct sock *s)
 	s->owner = NULL;
 }
 
+int sockets__make_listener(struct model *m, struct sock *s)
+{
+	struct sock *first = table__find(&m->listeners, s);
+
+	if (!first)
+		return table__add(&m->listeners, s);
+	s->next_listener = first->next_listener;
+	first->next_listener = s;
+	return 0;
+}
+
+static void not_listener(struct model *m, struct sock *s)
+{
+	struct sock *at = table__find(&m->listeners, s);
+
+	if (at == s) {
+		table__remove(&m->listeners, s);
+		/* The slot that was freed is room enough: this cannot fail. */
+		if (s->next_listener)
+			table__add(&m->listeners, s->next_listener);
+		return;
+	}
+	while (at && at->next_listener != s)
+		at = at->next_listener;
+	if (at)
+		at->next_listener = s->next_listener;
+}
+
+static bool listens_for(const struct sock *l, const struct sock *s)
+{
+	static const uint8_t any[16];
+
+	if (!memcmp(l->ends.local, any, 16))
+		return l->ends.family == s->ends.family || l->ends.family == 6;
+	return l->ends.family == s->ends.family && !memcmp(l->ends.local, s->ends.local, 16);
+}
+
+bool sockets__came_in(const struct model *m, const struct sock *s, struct process **ret_owner)
+{
+	struct process *owner = NULL;
+	bool came_in = false, agreed = true;
+
+	for (const struct sock *l = table__find(&m->listeners, s); l; l = l->next_listener) {
+		if (!listens_for(l, s))
+			continue;
+		agreed = agreed && l->owner && (!came_in || owner == l->owner);
+		owner = l->owner;
+		came_in = true;
+	}
+	*ret_owner = agreed ? owner : NULL;
+	return came_in;
+}
+
 void sockets__remove(struct model *m, struct sock *s)
 {
+	not_listener(m, s);
 	sockets__not_minisock(m, s);
 	table__remove(&m->socks, s);
 	sockets__release(m, s);

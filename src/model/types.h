@@ -95,6 +95,7 @@ struct sock {
 	uint16_t holder_count;
 	uint32_t seq;		 /* of the last record, 0: none */
 	struct holder *holders;	 /* owned, NULL when none is known */
+	struct sock *next_listener; /* of a listener: the next one with its namespace and port */
 	uint64_t opened_ns;	 /* 0: before we looked */
 	uint64_t seen_ns;	 /* time of the last record, or of the dump that listed it */
 	uint64_t deadline_ns;	 /* of a minisock: when the kernel should have dropped it */

@@ -20,10 +20,11 @@ static void both_ends_belong_to_their_processes_T4(void **state)
 	size_t opened = live__expect_opening(l, listening + 1, &p);
 	live__close_pair(l, &p);
 	live_expect(l, opened + 1, .event = "close", .end = &p.client.end, .who = l->client, .direction = "out",
-		    .reason = "local");
+		    .attribution = "connect", .reason = "local");
 	live_expect(l, opened + 1, .event = "close", .end = &p.child.end, .who = l->server, .direction = "in",
-		    .reason = "remote");
-	live_expect(l, opened + 1, .event = "close", .end = &p.listener.end, .who = l->server, .direction = "listen");
+		    .attribution = "accept", .reason = "remote");
+	live_expect(l, opened + 1, .event = "close", .end = &p.listener.end, .who = l->server, .direction = "listen",
+		    .attribution = "listen");
 	live__assert_history(l, p.client.end.cookie, "connect established close");
 	live__assert_history(l, p.child.end.cookie, "established accept close");
 	live__assert_history(l, p.listener.end.cookie, "listen close");

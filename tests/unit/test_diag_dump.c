@@ -118,7 +118,7 @@ static size_t answer(char *buf)
 	return len + done->nlmsg_len;
 }
 
-static ssize_t fail(int err)
+static ssize_t fail_with(int err)
 {
 	errno = err;
 	return -1;
@@ -132,14 +132,14 @@ ssize_t recvmsg(int fd, struct msghdr *msg, int flags)
 	(void)fd;
 	/* Nothing is left to drain, and a dump that asks for more than there is must not hang. */
 	if (!fake.pending)
-		return fail(flags & MSG_DONTWAIT ? EAGAIN : ENOTCONN);
+		return fail_with(flags & MSG_DONTWAIT ? EAGAIN : ENOTCONN);
 	if (fake.now == FAULT_SIGNAL) {
 		fake.now = NO_FAULT;
-		return fail(EINTR);
+		return fail_with(EINTR);
 	}
 	fake.pending = false;
 	if (fake.now == FAULT_NO_SPACE)
-		return fail(ENOBUFS);
+		return fail_with(ENOBUFS);
 	len = answer(msg->msg_iov->iov_base);
 	from.nl_pid = fake.now == FAULT_FOREIGN ? 99 : 0;
 	memcpy(msg->msg_name, &from, sizeof(from));
