@@ -7,6 +7,8 @@
 #ifndef SOCKWATCH_ACCEPT_BPF_H
 #define SOCKWATCH_ACCEPT_BPF_H
 
+#define COMMON_MAX 256 /* a power of two, above the size of struct sock_common */
+
 static __always_inline struct file *current_file(int fd)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
@@ -22,59 +24,79 @@ static __always_inline struct file *current_file(int fd)
 	return file;
 }
 
-/* The TCP socket behind a descriptor of the current process: for MPTCP its first subflow. NULL: something else. */
-static __always_inline struct sock *current_tcp_sock(int fd, __u64 *ret_inode, __u8 *ret_flags)
+/* What is read of an accepted socket, in as few probes as will do: each costs more than the bytes it copies. */
+struct accepted {
+	__u64 inode;
+	__u8 flags;
+	/* struct sock_common as the running kernel lays it out; read it through COMMON() */
+	__u8 common[COMMON_MAX] __attribute__((aligned(8)));
+};
+
+/* A field of the copied sock_common, at the running kernel's offset. */
+#define COMMON(a, field)                                                                                   \
+	(*(typeof(((struct sock_common *)0)->field) *)((a)->common +                                       \
+						       (bpf_core_field_offset(struct sock_common, field) & \
+							(COMMON_MAX / 2 - 1))))
+
+static __always_inline bool read_common(struct accepted *a, const struct sock *sk)
+{
+	return !bpf_probe_read_kernel(a->common, bpf_core_type_size(struct sock_common) & (COMMON_MAX - 1), sk);
+}
+
+/* The TCP socket behind a descriptor of the current process: for MPTCP its first subflow. False: something else. */
+static __always_inline bool read_accepted(int fd, struct accepted *a)
 {
 	struct file *file = current_file(fd);
 	struct socket *socket;
-	struct inode *inode;
 	struct sock *sk;
 	__u16 protocol;
-	__u16 family;
 
 	if (!file)
-		return NULL;
-	inode = BPF_CORE_READ(file, f_inode);
-	if ((BPF_CORE_READ(inode, i_mode) & S_IFMT) != S_IFSOCK)
-		return NULL;
+		return false;
 	socket = BPF_CORE_READ(file, private_data);
+	if (BPF_CORE_READ(socket, file) != file) /* another thread has put something else there */
+		return false;
 	sk = BPF_CORE_READ(socket, sk);
-	family = BPF_CORE_READ(sk, __sk_common.skc_family);
-	if (family != AF_INET && family != AF_INET6)
-		return NULL;
-	*ret_flags = 0;
 	protocol = BPF_CORE_READ(sk, sk_protocol);
+	a->flags = 0;
 	if (protocol == IPPROTO_MPTCP) {
 		sk = BPF_CORE_READ((struct mptcp_sock *)sk, first);
-		*ret_flags = SW_F_MPTCP;
+		a->flags = SW_F_MPTCP;
 	} else if (protocol != IPPROTO_TCP) {
-		return NULL;
+		return false;
 	}
-	*ret_inode = BPF_CORE_READ(inode, i_ino);
-	return sk;
+	if (!read_common(a, sk) || (COMMON(a, skc_family) != AF_INET && COMMON(a, skc_family) != AF_INET6))
+		return false;
+	a->inode = BPF_CORE_READ((struct socket_alloc *)socket, vfs_inode.i_ino);
+	return true;
 }
 
-static __always_inline void fill_untrusted(struct sw_record *r, struct sock *sk)
+/* skc_num, not inet_sport: it is at hand, and valid until the socket closes. */
+static __always_inline void fill_accepted(struct sw_record *r, const struct accepted *a)
 {
-	struct inet_sock *inet = (struct inet_sock *)sk;
+	struct net *net = COMMON(a, skc_net).net;
 
 	r->version = SW_RECORD_VERSION;
-	r->family = BPF_CORE_READ(sk, __sk_common.skc_family);
-	r->old_state = r->new_state = BPF_CORE_READ(sk, __sk_common.skc_state);
+	r->kind = SW_REC_ACCEPT;
+	r->flags = a->flags;
+	r->family = COMMON(a, skc_family);
+	r->old_state = r->new_state = COMMON(a, skc_state);
+	r->direction = SW_DIR_IN;
 	r->seq = 0;
-	r->netns = BPF_CORE_READ(sk, __sk_common.skc_net.net, ns.inum);
+	r->netns = BPF_CORE_READ(net, ns.inum);
 	r->time_ns = bpf_ktime_get_boot_ns();
-	r->cookie = BPF_CORE_READ(sk, __sk_common.skc_cookie.counter);
-	r->local_port = bpf_ntohs(BPF_CORE_READ(inet, inet_sport));
-	r->remote_port = bpf_ntohs(BPF_CORE_READ(sk, __sk_common.skc_dport));
+	r->cookie = COMMON(a, skc_cookie).counter;
+	r->inode = a->inode;
+	r->local_port = COMMON(a, skc_num);
+	r->remote_port = bpf_ntohs(COMMON(a, skc_dport));
 	__builtin_memset(r->local, 0, sizeof(r->local));
 	__builtin_memset(r->remote, 0, sizeof(r->remote));
 	if (r->family == AF_INET6) {
-		BPF_CORE_READ_INTO(&r->local, sk, __sk_common.skc_v6_rcv_saddr);
-		BPF_CORE_READ_INTO(&r->remote, sk, __sk_common.skc_v6_daddr);
+		__builtin_memcpy(r->local, &COMMON(a, skc_v6_rcv_saddr), sizeof(r->local));
+		__builtin_memcpy(r->remote, &COMMON(a, skc_v6_daddr), sizeof(r->remote));
 	} else {
-		*(__u32 *)r->local = BPF_CORE_READ(sk, __sk_common.skc_rcv_saddr);
-		*(__u32 *)r->remote = BPF_CORE_READ(sk, __sk_common.skc_daddr);
+		*(__u32 *)r->local = COMMON(a, skc_rcv_saddr);
+		*(__u32 *)r->remote = COMMON(a, skc_daddr);
 	}
 }
 
@@ -82,11 +104,11 @@ static __always_inline void fill_untrusted(struct sw_record *r, struct sock *sk)
  * Remember the owner even when the record is lost. A socket that is closed already (reset meanwhile) will not come for
  * its claim.
  */
-static __always_inline void claim(struct sock *sk, const struct sw_owner *owner)
+static __always_inline void claim(const struct accepted *a, const struct sw_owner *owner)
 {
-	__u64 cookie = BPF_CORE_READ(sk, __sk_common.skc_cookie.counter);
+	__u64 cookie = COMMON(a, skc_cookie).counter;
 
-	if (!cookie || BPF_CORE_READ(sk, __sk_common.skc_state) == TCP_CLOSE)
+	if (!cookie || COMMON(a, skc_state) == TCP_CLOSE)
 		return;
 	if (bpf_map_update_elem(&claims, &cookie, owner, BPF_ANY))
 		count_loss(&losses.map);
@@ -96,28 +118,19 @@ static __always_inline int on_accepted(long fd)
 {
 	struct sw_owner owner = { .attribution = SW_ATTR_ACCEPT };
 	struct sw_record_process *r;
-	struct sock *sk;
-	__u64 inode;
-	__u8 flags;
+	struct accepted a;
 
-	if (fd < 0)
-		return 0;
-	sk = current_tcp_sock(fd, &inode, &flags);
-	if (!sk)
+	if (fd < 0 || !read_accepted(fd, &a))
 		return 0;
 	read_process(&owner.process);
-	claim(sk, &owner);
+	claim(&a, &owner);
 	r = bpf_ringbuf_reserve(&ring, sizeof(*r), 0);
 	if (!r) {
 		count_loss(&losses.ring);
 		return 0;
 	}
-	fill_untrusted(&r->base, sk);
-	r->base.kind = SW_REC_ACCEPT;
-	r->base.flags = flags;
+	fill_accepted(&r->base, &a);
 	r->base.attribution = owner.attribution;
-	r->base.direction = SW_DIR_IN;
-	r->base.inode = inode;
 	r->base.tid = (__u32)bpf_get_current_pid_tgid();
 	r->base.owner = owner.process;
 	read_cmdline(r);

@@ -13,7 +13,7 @@
 /* tcp_sock.is_mptcp: from 5.6, and only with CONFIG_MPTCP. */
 static __always_inline bool compat_is_mptcp(const struct tcp_sock *tp)
 {
-	return bpf_core_field_exists(tp->is_mptcp) && BPF_CORE_READ(tp, is_mptcp);
+	return bpf_core_field_exists(tp->is_mptcp) && tp->is_mptcp;
 }
 
 /* An additional subflow of an MPTCP connection that is shown by its first one. */

@@ -18,10 +18,9 @@ static __always_inline __u64 sock_inode(const struct sock *sk)
  * All but kind, attribution, seq, direction and owner. inet_sport, not skc_num: the latter is already 0 at CLOSE of a
  * port that was not bound. At SYN_SENT it is 0 unless bound first.
  */
-static __always_inline void fill_sock(struct sw_record *r, const struct sock *sk, __u64 cookie, int old, int new)
+static __always_inline void fill_sock(struct sw_record *r, const struct sock *sk, const struct tcp_sock *tp,
+				      __u64 cookie, int old, int new)
 {
-	const struct inet_sock *inet = (const struct inet_sock *)sk;
-
 	r->version = SW_RECORD_VERSION;
 	r->flags = 0;
 	r->family = sk->__sk_common.skc_family;
@@ -31,7 +30,7 @@ static __always_inline void fill_sock(struct sw_record *r, const struct sock *sk
 	r->time_ns = bpf_ktime_get_boot_ns();
 	r->cookie = cookie;
 	r->inode = sock_inode(sk);
-	r->local_port = bpf_ntohs(BPF_CORE_READ(inet, inet_sport));
+	r->local_port = bpf_ntohs(tp->inet_conn.icsk_inet.inet_sport);
 	r->remote_port = bpf_ntohs(sk->__sk_common.skc_dport);
 	r->tid = 0;
 	__builtin_memset(r->local, 0, sizeof(r->local));
@@ -63,7 +62,7 @@ static __always_inline struct sock_info *sock_info(struct sock *sk, __u64 flags)
 }
 
 /* The socket becomes the current process's: connect and listen, which run in the caller. */
-static __always_inline void on_open(struct sock *sk, __u8 flags, int old, int new)
+static __always_inline void on_open(struct sock *sk, const struct tcp_sock *tp, __u8 flags, int old, int new)
 {
 	bool listen = new == TCP_LISTEN;
 	struct sw_record_process *r;
@@ -85,7 +84,7 @@ static __always_inline void on_open(struct sock *sk, __u8 flags, int old, int ne
 		count_loss(&losses.ring);
 		return;
 	}
-	fill_sock(&r->base, sk, cookie, old, new);
+	fill_sock(&r->base, sk, tp, cookie, old, new);
 	info->opened_ns = r->base.time_ns;
 	fill_info(&r->base, info);
 	r->base.kind = listen ? SW_REC_LISTEN : SW_REC_CONNECT;
@@ -100,7 +99,7 @@ static __always_inline void on_open(struct sock *sk, __u8 flags, int old, int ne
  * listener's storage: it belongs to the listener's owner until somebody accepts it. A self-connect comes from SYN_RECV
  * too, but opened itself.
  */
-static __always_inline void on_established(struct sock *sk, __u8 flags, int old, int new)
+static __always_inline void on_established(struct sock *sk, const struct tcp_sock *tp, __u8 flags, int old, int new)
 {
 	struct sock_info *info = sock_info(sk, BPF_SK_STORAGE_GET_F_CREATE);
 	__u64 cookie = bpf_get_socket_cookie(sk);
@@ -124,7 +123,7 @@ static __always_inline void on_established(struct sock *sk, __u8 flags, int old,
 		count_loss(&losses.ring);
 		return;
 	}
-	fill_sock(r, sk, cookie, old, new);
+	fill_sock(r, sk, tp, cookie, old, new);
 	fill_info(r, info);
 	r->kind = SW_REC_ESTABLISHED;
 	r->flags = flags;
@@ -149,7 +148,7 @@ static __always_inline bool may_have_claim(const struct sock_info *info)
 	return info->owner.attribution == SW_ATTR_NONE || info->owner.attribution == SW_ATTR_LISTENER;
 }
 
-static __always_inline void on_other_state(struct sock *sk, __u8 flags, int old, int new)
+static __always_inline void on_other_state(struct sock *sk, const struct tcp_sock *tp, __u8 flags, int old, int new)
 {
 	struct sock_info *info = sock_info(sk, BPF_SK_STORAGE_GET_F_CREATE);
 	__u64 cookie = bpf_get_socket_cookie(sk);
@@ -165,7 +164,7 @@ static __always_inline void on_other_state(struct sock *sk, __u8 flags, int old,
 		count_loss(&losses.ring);
 		return;
 	}
-	fill_sock(r, sk, cookie, old, new);
+	fill_sock(r, sk, tp, cookie, old, new);
 	fill_info(r, info);
 	r->kind = SW_REC_STATE;
 	r->flags = flags;
@@ -235,7 +234,7 @@ static __always_inline void on_close(struct sock *sk, const struct tcp_sock *tp,
 		count_loss(&losses.ring);
 		return;
 	}
-	fill_sock(&r->base, sk, cookie, old, new);
+	fill_sock(&r->base, sk, tp, cookie, old, new);
 	fill_info(&r->base, info);
 	r->base.kind = SW_REC_CLOSE;
 	r->base.flags = flags;
@@ -248,9 +247,6 @@ static __always_inline int on_state(struct sock *sk, int old, int new)
 	struct tcp_sock *tp;
 	__u8 flags = 0;
 
-	/* An MPTCP parent changes state too (protocol 262); its first subflow, a TCP socket, speaks for both. */
-	if (sk->sk_protocol != IPPROTO_TCP || old == new)
-		return 0;
 	switch (new) {
 	case TCP_SYN_SENT:
 	case TCP_LISTEN:
@@ -265,6 +261,12 @@ static __always_inline int on_state(struct sock *sk, int old, int new)
 		if (!all_states)
 			return 0;
 	}
+	/*
+	 * An MPTCP parent changes state too (protocol 262), sometimes to the same one; its first subflow, a TCP socket,
+	 * speaks for both. SCTP and DCCP pass here as well.
+	 */
+	if (sk->sk_protocol != IPPROTO_TCP || old == new)
+		return 0;
 	tp = bpf_skc_to_tcp_sock(sk);
 	if (!tp)
 		return 0;
@@ -275,13 +277,13 @@ static __always_inline int on_state(struct sock *sk, int old, int new)
 	}
 
 	if (new == TCP_SYN_SENT || new == TCP_LISTEN)
-		on_open(sk, flags, old, new);
+		on_open(sk, tp, flags, old, new);
 	else if (new == TCP_ESTABLISHED)
-		on_established(sk, flags, old, new);
+		on_established(sk, tp, flags, old, new);
 	else if (new == TCP_CLOSE)
 		on_close(sk, tp, flags, old, new);
 	else
-		on_other_state(sk, flags, old, new);
+		on_other_state(sk, tp, flags, old, new);
 	return 0;
 }
 

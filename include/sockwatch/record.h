@@ -86,8 +86,8 @@ struct sw_record {
 	__u64 inode;	/* of sockfs; 0: no file */
 	__u16 local_port;
 	__u16 remote_port;
-	__u32 tid;	   /* the actor: thread that ran the hook; meaningless in softirq */
-	__u8 local[16];	   /* network byte order; IPv4 in the first four bytes */
+	__u32 tid;	/* the actor: thread that ran the hook; meaningless in softirq */
+	__u8 local[16]; /* network byte order; IPv4 in the first four bytes */
 	__u8 remote[16];
 	struct sw_process owner;
 };

@@ -39,7 +39,8 @@ static void try_hooks(struct report *r)
 		snprintf(r->why, sizeof(r->why), "every hook that it needs can be attached");
 		return;
 	}
-	snprintf(r->why, sizeof(r->why), "%s: %s", first_bad->name, plan__explain(first_bad->error, text, sizeof(text)));
+	snprintf(r->why, sizeof(r->why), "%s: %s", first_bad->name,
+		 plan__explain(first_bad->error, text, sizeof(text)));
 }
 
 static const char *result(const struct bpf_hook *h)

@@ -13,10 +13,10 @@
 struct output {
 	struct buffer lines;
 	int fd;
-	int stop_fd;	/* readable when a stop signal waits; not read here */
-	bool chunked;	/* a pipe, socket or terminal: never more at once than poll has promised room for */
-	bool stopped;	/* gave up on a slow reader, for a stop signal */
-	int error;	/* -errno of the first failed write; -EPIPE: the reader is gone */
+	int stop_fd;  /* readable when a stop signal waits; not read here */
+	bool chunked; /* a pipe, socket or terminal: never more at once than poll has promised room for */
+	bool stopped; /* gave up on a slow reader, for a stop signal */
+	int error;    /* -errno of the first failed write; -EPIPE: the reader is gone */
 };
 
 #define OUTPUT_FLUSH_AT (64 * 1024)

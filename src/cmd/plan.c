@@ -24,9 +24,11 @@ const char *plan__explain(int err, char *text, size_t size)
 	if ((err == -EPERM || err == -EACCES) && missing[0])
 		snprintf(text, size, "missing: %s; run it as root, or give it these capabilities", missing);
 	else if (access(BTF_PATH, R_OK))
-		snprintf(text, size, "the kernel has no type information (%s): it needs CONFIG_DEBUG_INFO_BTF=y", BTF_PATH);
+		snprintf(text, size, "the kernel has no type information (%s): it needs CONFIG_DEBUG_INFO_BTF=y",
+			 BTF_PATH);
 	else if (err == -EPERM)
-		snprintf(text, size, "the kernel refuses it in spite of all capabilities (lockdown, or a container's filter)");
+		snprintf(text, size,
+			 "the kernel refuses it in spite of all capabilities (lockdown, or a container's filter)");
 	else if (err == -ENOENT)
 		snprintf(text, size, "the kernel does not have this hook");
 	else if (err == -ENOMEM)

@@ -19,7 +19,7 @@
 #include "cmd/sync.h"
 #include "render/render.h"
 
-#define BATCH_NS	  20000000ULL	/* after a drain the ring is left alone this long: at most 50 wake-ups a second */
+#define BATCH_NS	  20000000ULL /* after a drain the ring is left alone this long: at most 50 wake-ups a second */
 #define REPAIR_PAUSE_NS	  1000000000ULL /* between two repairs, at least; ten times what the last one took, if longer */
 #define MINISOCK_PAUSE_NS 5000000000ULL /* between two looks at overdue time-wait entries */
 
@@ -151,9 +151,9 @@ static int run_pass(struct stream *s, uint64_t began_ns)
 		log_warn("%u of %u network namespaces could not be read (%s): their older sockets are not listed",
 			 s->sync.failed, s->sync.namespaces, strerror(-s->sync.failed_error));
 	if (s->sync.unreadable)
-		log_warn("%u processes could not be looked into: sockets they hold may have no owner "
+		log_warn("%u process%s could not be looked into: sockets held there may have no owner "
 			 "(hidepid, or CAP_SYS_PTRACE is missing)",
-			 s->sync.unreadable);
+			 s->sync.unreadable, s->sync.unreadable == 1 ? "" : "es");
 	return 0;
 }
 

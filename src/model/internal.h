@@ -35,10 +35,11 @@ struct pending {
 struct model {
 	struct model_config config;
 	struct process_table *processes;
-	struct table socks;    /* struct sock by cookie */
+	struct table socks;	/* struct sock by cookie */
 	struct table minisocks; /* the struct socks that are minisocks, by netns and endpoints */
-	struct table listeners; /* the struct socks that listen, by netns and local port; more follow by next_listener */
-	struct table graves;	/* struct grave by cookie, pointing into grave_ring */
+	struct table
+		listeners;   /* the struct socks that listen, by netns and local port; more follow by next_listener */
+	struct table graves; /* struct grave by cookie, pointing into grave_ring */
 	struct grave *grave_ring;
 	size_t grave_next;
 	struct sw_record_process *accepts; /* without a cookie: they wait by inode */
@@ -48,8 +49,8 @@ struct model {
 	/* a dump */
 	bool dumping;
 	uint64_t dump_ns;
-	struct table staged;	/* struct staged by row.cookie */
-	uint32_t *complete; /* namespaces dumped whole */
+	struct table staged; /* struct staged by row.cookie */
+	uint32_t *complete;  /* namespaces dumped whole */
 	size_t complete_count;
 	struct pending pending;
 };

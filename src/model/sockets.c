@@ -174,7 +174,8 @@ bool sockets__came_in(const struct model *m, const struct sock *s, struct proces
 
 void sockets__remove(struct model *m, struct sock *s)
 {
-	not_listener(m, s);
+	if (s->direction == SW_DIR_LISTEN)
+		not_listener(m, s);
 	sockets__not_minisock(m, s);
 	table__remove(&m->socks, s);
 	sockets__release(m, s);
@@ -276,8 +277,7 @@ void endpoints__set(struct endpoints *e, uint8_t af, const uint8_t *local, uint1
 		e->family = 4;
 		memcpy(e->local, local, 4);
 		memcpy(e->remote, remote, 4);
-	} else if (!memcmp(remote, mapped, 12) ||
-		   (!memcmp(local, mapped, 12) && !memcmp(remote, zero, 16))) {
+	} else if (!memcmp(remote, mapped, 12) || (!memcmp(local, mapped, 12) && !memcmp(remote, zero, 16))) {
 		/* The local side of a mapped pair is mapped too, or not chosen yet. */
 		e->family = 4;
 		memcpy(e->local, local + 12, 4);

@@ -34,8 +34,8 @@ enum tcp_state {
 struct endpoints {
 	uint16_t local_port; /* host order */
 	uint16_t remote_port;
-	uint8_t family; /* 4 or 6 */
-	uint8_t pad;	/* zero: endpoints are compared as bytes */
+	uint8_t family;	   /* 4 or 6 */
+	uint8_t pad;	   /* zero: endpoints are compared as bytes */
 	uint8_t local[16]; /* network order; IPv4 in the first four bytes, the rest zero */
 	uint8_t remote[16];
 };
@@ -68,10 +68,10 @@ struct row {
 	uint64_t inode; /* 0: no file (TIME_WAIT, SYN_RECV, not accepted yet, orphan) */
 	uint32_t netns;
 	uint32_t uid;
-	uint8_t state;	    /* enum tcp_state */
-	bool mptcp;	    /* subflow of an MPTCP connection */
-	bool mptcp_join;    /* an additional subflow: not shown */
-	bool minisock;	    /* time-wait or request entry: ends without an event */
+	uint8_t state;	     /* enum tcp_state */
+	bool mptcp;	     /* subflow of an MPTCP connection */
+	bool mptcp_join;     /* an additional subflow: not shown */
+	bool minisock;	     /* time-wait or request entry: ends without an event */
 	uint32_t expires_ms; /* of its timer, 0: none */
 	uint32_t recv_queue; /* bytes; of a listener: connections waiting */
 	uint32_t send_queue; /* bytes; of a listener: backlog */
@@ -89,16 +89,16 @@ struct sock {
 	uint8_t state;	       /* enum tcp_state */
 	uint8_t direction;     /* enum sw_direction */
 	bool mptcp;
-	bool minisock;		 /* only a time-wait or request entry is left in the kernel */
-	bool closed;		 /* its close was told; what is left is a minisock */
-	uint8_t mark;		 /* scratch of a running dump */
+	bool minisock; /* only a time-wait or request entry is left in the kernel */
+	bool closed;   /* its close was told; what is left is a minisock */
+	uint8_t mark;  /* scratch of a running dump */
 	uint16_t holder_count;
-	uint32_t seq;		 /* of the last record, 0: none */
-	struct holder *holders;	 /* owned, NULL when none is known */
+	uint32_t seq;		    /* of the last record, 0: none */
+	struct holder *holders;	    /* owned, NULL when none is known */
 	struct sock *next_listener; /* of a listener: the next one with its namespace and port */
-	uint64_t opened_ns;	 /* 0: before we looked */
-	uint64_t seen_ns;	 /* time of the last record, or of the dump that listed it */
-	uint64_t deadline_ns;	 /* of a minisock: when the kernel should have dropped it */
+	uint64_t opened_ns;	    /* 0: before we looked */
+	uint64_t seen_ns;	    /* time of the last record, or of the dump that listed it */
+	uint64_t deadline_ns;	    /* of a minisock: when the kernel should have dropped it */
 };
 
 enum event {
@@ -143,14 +143,14 @@ struct update {
 	enum event event;
 	uint64_t time_ns; /* CLOCK_BOOTTIME */
 	const struct sock *sock;
-	uint32_t tid; /* the actor; 0: not known */
+	uint32_t tid;			  /* the actor; 0: not known */
 	const struct process *prev_owner; /* EV_OWNER */
 	/* EV_EXISTING, from the row */
 	bool have_queues;
 	uint32_t recv_queue, send_queue;
 	/* EV_CLOSE */
 	struct {
-		bool have_stats; /* bytes and retransmits are known */
+		bool have_stats;      /* bytes and retransmits are known */
 		uint64_t duration_us; /* 0: not known */
 		uint64_t bytes_sent, bytes_received;
 		uint32_t retransmits, rtt_us; /* rtt_us 0: not known */

@@ -19,16 +19,24 @@ static const struct {
 	const char *program;
 	const char *category, *event; /* of a classic tracepoint; NULL: libbpf attaches it */
 } hook_table[BPF_HOOKS] = {
-	{ { "tp_btf/inet_sock_set_state", "connect, listen, established and close of every TCP socket", true, -ENODATA },
-	  "sock_state", NULL, NULL },
+	{ { "tp_btf/inet_sock_set_state", "connect, listen, established and close of every TCP socket", true,
+	    -ENODATA },
+	  "sock_state",
+	  NULL,
+	  NULL },
 	{ { "tracepoint/syscalls/sys_exit_accept4", "who accepted a connection (accept4)", true, -ENODATA },
-	  "accept4_exit", "syscalls", "sys_exit_accept4" },
+	  "accept4_exit",
+	  "syscalls",
+	  "sys_exit_accept4" },
 	{ { "tracepoint/syscalls/sys_exit_accept", "who accepted a connection (accept)", true, -ENODATA },
-	  "accept_exit", "syscalls", "sys_exit_accept" },
+	  "accept_exit",
+	  "syscalls",
+	  "sys_exit_accept" },
 	{ { "tp_btf/io_uring_complete", "who accepted a connection (io_uring)", false, -ENODATA },
-	  "uring_complete", NULL, NULL },
-	{ { "iter/tcp", "owners of listeners that were there first", false, -ENODATA },
-	  "adopt_listeners", NULL, NULL },
+	  "uring_complete",
+	  NULL,
+	  NULL },
+	{ { "iter/tcp", "owners of listeners that were there first", false, -ENODATA }, "adopt_listeners", NULL, NULL },
 };
 
 struct bpf_source {
@@ -238,7 +246,8 @@ void bpf_source__losses(const struct bpf_source *b, struct sw_losses *ret)
 int bpf_source__claim(struct bpf_source *b, uint64_t cookie, const struct sw_owner *owner)
 {
 	/* What the programs wrote is newer. */
-	int err = bpf_map__update_elem(b->skel->maps.claims, &cookie, sizeof(cookie), owner, sizeof(*owner), BPF_NOEXIST);
+	int err =
+		bpf_map__update_elem(b->skel->maps.claims, &cookie, sizeof(cookie), owner, sizeof(*owner), BPF_NOEXIST);
 
 	return err == -EEXIST ? 0 : err;
 }

@@ -27,13 +27,14 @@
 struct stream {
 	struct stream_config config;
 	pid_t pid;  /* 0: reaped */
-	int out_fd; /* -1: end of file seen */
+	int out_fd; /* our end of the pipe, or the spool; -1: end of file seen */
 	int err_fd; /* memfd that is the program's stderr */
 	json_t *schema;
 	json_t **updates;
 	size_t count, size;
 	char line[LINE_MAX_BYTES];
 	size_t line_len;
+	char netns[32]; /* how a line of config.netns has it; "": all are read */
 };
 
 static const char *from_environment(const char *name, const char *otherwise)
@@ -58,6 +59,25 @@ static void become(const struct stream_config *config, int out_fd, int err_fd)
 	_exit(127);
 }
 
+static void make_pipe(int pair[2])
+{
+	assert_int_equal(pipe2(pair, O_CLOEXEC), 0);
+	/* The reader validates each line: give it room, so that it does not make the program's buffer overflow. */
+	fcntl(pair[1], F_SETPIPE_SZ, 1 << 20);
+}
+
+static void make_spool(int pair[2])
+{
+	char path[64];
+
+	pair[1] = memfd_create("spool", MFD_CLOEXEC);
+	assert_true(pair[1] >= 0);
+	/* Opened again for an offset of its own. */
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", pair[1]);
+	pair[0] = open(path, O_RDONLY | O_CLOEXEC);
+	assert_true(pair[0] >= 0);
+}
+
 struct stream *stream__start(const struct stream_config *config)
 {
 	struct stream *s = calloc(1, sizeof(*s));
@@ -66,13 +86,16 @@ struct stream *stream__start(const struct stream_config *config)
 	assert_non_null(s);
 	if (config)
 		s->config = *config;
+	if (s->config.netns)
+		snprintf(s->netns, sizeof(s->netns), ",\"netns\":%u,", s->config.netns);
 	assert_int_equal(
 		schema__load(from_environment("SOCKWATCH_SCHEMA", "src/data/sockwatch.schema.json"), &s->schema), 0);
 	s->err_fd = memfd_create("stderr", MFD_CLOEXEC);
 	assert_true(s->err_fd >= 0);
-	assert_int_equal(pipe2(pair, O_CLOEXEC), 0);
-	/* The reader validates each line: give it room, so that it does not make the program's buffer overflow. */
-	fcntl(pair[1], F_SETPIPE_SZ, 1 << 20);
+	if (s->config.spool)
+		make_spool(pair);
+	else
+		make_pipe(pair);
 	s->out_fd = pair[0];
 	s->pid = fork();
 	assert_true(s->pid >= 0);
@@ -170,12 +193,21 @@ static void take_line(struct stream *s, const char *line, size_t len)
 		s->config.on_update(s->config.ctx, update);
 }
 
+/* Names in a line are quoted and escaped: what looks like the key is the key. */
+static bool is_foreign(const struct stream *s, const char *line, size_t len)
+{
+	static const char key[] = ",\"netns\":";
+
+	return *s->netns && memmem(line, len, key, sizeof(key) - 1) && !memmem(line, len, s->netns, strlen(s->netns));
+}
+
 static void take_lines(struct stream *s)
 {
 	char *start = s->line, *end = s->line + s->line_len, *newline;
 
 	while ((newline = memchr(start, '\n', (size_t)(end - start)))) {
-		take_line(s, start, (size_t)(newline - start));
+		if (!is_foreign(s, start, (size_t)(newline - start)))
+			take_line(s, start, (size_t)(newline - start));
 		start = newline + 1;
 	}
 	s->line_len = (size_t)(end - start);
@@ -192,16 +224,53 @@ static int64_t now_ms(void)
 	return ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
 }
 
-/* One read before the deadline. False: end of file, or nothing came. */
-static bool read_some(struct stream *s, int64_t deadline_ms)
+static bool has_ended(const struct stream *s)
+{
+	siginfo_t info = { 0 };
+
+	return waitid(P_PID, (id_t)s->pid, &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid == s->pid;
+}
+
+/* As read of the pipe, but for a spool: 0 only when nothing more can come, -1 at the deadline. */
+static ssize_t read_spool(struct stream *s, char *buffer, size_t size, int64_t deadline_ms)
+{
+	const struct timespec pause = { .tv_nsec = 2000000 };
+
+	for (;;) {
+		/* Asked before the read: what was written before the end is then in it. */
+		bool ended = has_ended(s);
+		ssize_t n = read(s->out_fd, buffer, size);
+
+		if (n || ended)
+			return n;
+		if (now_ms() >= deadline_ms)
+			return -1;
+		nanosleep(&pause, NULL);
+	}
+}
+
+static ssize_t read_pipe(struct stream *s, char *buffer, size_t size, int64_t deadline_ms)
 {
 	struct pollfd poll_fd = { .fd = s->out_fd, .events = POLLIN };
 	int64_t left = deadline_ms - now_ms();
 
-	if (s->out_fd < 0 || poll(&poll_fd, 1, left > 0 ? (int)left : 0) != 1)
+	if (poll(&poll_fd, 1, left > 0 ? (int)left : 0) != 1)
+		return -1;
+	return read(s->out_fd, buffer, size);
+}
+
+/* One read before the deadline. False: end of file, or nothing came. */
+static bool read_some(struct stream *s, int64_t deadline_ms)
+{
+	char *rest = s->line + s->line_len;
+	size_t size = sizeof(s->line) - s->line_len;
+
+	if (s->out_fd < 0)
 		return false;
-	ssize_t n = read(s->out_fd, s->line + s->line_len, sizeof(s->line) - s->line_len);
-	if (n <= 0) {
+	ssize_t n = s->config.spool ? read_spool(s, rest, size, deadline_ms) : read_pipe(s, rest, size, deadline_ms);
+	if (n < 0)
+		return false;
+	if (n == 0) {
 		close(s->out_fd);
 		s->out_fd = -1;
 		if (s->line_len)

@@ -24,7 +24,10 @@ struct stream_config {
 	/* Each update as it is read, in order; NULL: none. */
 	void (*on_update)(void *ctx, const json_t *update);
 	void *ctx;
-	bool discard; /* keep only the last updates, for storms; find, wait and at then see those alone */
+	/* For storms: */
+	bool discard;	/* keep only the last updates; wait and at then see those alone */
+	bool spool;	/* a file in memory instead of a pipe: a reader that is behind does not hold the program up */
+	uint32_t netns; /* not 0: socket updates of other namespaces are passed over unread */
 };
 
 typedef bool (*stream_match)(const json_t *update, const void *ctx);

@@ -229,13 +229,13 @@ static char *canned(const char *lines, const char *end)
 	"{\"v\":1,\"event\":\"sync\",\"time\":\"2026-11-21T01:02:03.000000000Z\",\"sockets\":1,\"unowned\":1," \
 	"\"bootstrap_us\":5}\n"
 
-static struct stream *start_canned(const char *lines, const char *end)
+static struct stream *start_canned(const struct stream_config *config, const char *lines, const char *end)
 {
 	char *path = canned(lines, end), *before = getenv("SOCKWATCH");
 	char *saved = before ? strdup(before) : NULL;
 
 	setenv("SOCKWATCH", path, 1);
-	struct stream *s = stream__start(NULL);
+	struct stream *s = stream__start(config);
 	stream__wait_sync(s, 0);
 	unlink(path);
 	if (saved)
@@ -247,15 +247,15 @@ static struct stream *start_canned(const char *lines, const char *end)
 	return s;
 }
 
-static void stream_is_read_in_order(void **state)
+static void read_in_order(const struct stream_config *config)
 {
-	struct stream *s = start_canned(SOCKET_LINE("existing", "5", "ESTABLISHED")
+	struct stream *s = start_canned(config,
+					SOCKET_LINE("existing", "5", "ESTABLISHED")
 						SYNC_LINE SOCKET_LINE("established", "18446744073709551", "ESTABLISHED")
 							SOCKET_LINE("close", "5", "CLOSE"),
 					"while :; do sleep 0.01; done");
 	char history[64];
 
-	(void)state;
 	assert_int_equal(stream__wait_event(s, 0, "existing", 5), 0);
 	assert_int_equal(stream__wait_event(s, 1, "close", 5), 3);
 	assert_int_equal(stream__wait_event(s, 0, "established", 18446744073709551), 2);
@@ -266,9 +266,32 @@ static void stream_is_read_in_order(void **state)
 	stream__free(s);
 }
 
+static void stream_is_read_in_order(void **state)
+{
+	(void)state;
+	read_in_order(NULL);
+}
+
+static void spooled_stream_is_read_in_order(void **state)
+{
+	(void)state;
+	read_in_order(&(struct stream_config){ .spool = true, .netns = 7 });
+}
+
+static void stream_passes_over_other_namespaces(void **state)
+{
+	static const struct stream_config config = { .spool = true, .netns = 77 };
+	struct stream *s = start_canned(&config, SOCKET_LINE("existing", "5", "ESTABLISHED") SYNC_LINE, "exit 0");
+
+	(void)state;
+	assert_int_equal(stream__join(s, STREAM_TIMEOUT_MS), 0);
+	assert_int_equal(stream__count(s), 1);
+	stream__free(s);
+}
+
 static void stream_tells_the_exit_status(void **state)
 {
-	struct stream *s = start_canned(SYNC_LINE, "exit 3");
+	struct stream *s = start_canned(NULL, SYNC_LINE, "exit 3");
 
 	(void)state;
 	assert_int_equal(WEXITSTATUS(stream__join(s, STREAM_TIMEOUT_MS)), 3);
@@ -286,6 +309,8 @@ int main(void)
 		live_test_quiet(actors_have_their_names),
 		live_test_quiet(actor_sleeps_in_accept),
 		cmocka_unit_test(stream_is_read_in_order),
+		cmocka_unit_test(spooled_stream_is_read_in_order),
+		cmocka_unit_test(stream_passes_over_other_namespaces),
 		cmocka_unit_test(stream_tells_the_exit_status),
 	};
 
