@@ -2,7 +2,7 @@
 /*
  * Accept, seen at the exit of the call: the descriptor it returned is resolved to the socket. This also catches a call
  * that was blocked before the programs were attached (trap T5). The walk runs over untrusted pointers: no helper takes
- * them, so the owner goes into the claims by cookie and not onto the socket.
+ * them, so the owner goes into a map by cookie and not onto the socket.
  */
 #ifndef SOCKWATCH_ACCEPT_BPF_H
 #define SOCKWATCH_ACCEPT_BPF_H
@@ -100,20 +100,6 @@ static __always_inline void fill_accepted(struct sw_record *r, const struct acce
 	}
 }
 
-/*
- * Remember the owner even when the record is lost. A socket that is closed already (reset meanwhile) will not come for
- * its claim.
- */
-static __always_inline void claim(const struct accepted *a, const struct sw_owner *owner)
-{
-	__u64 cookie = COMMON(a, skc_cookie).counter;
-
-	if (!cookie || COMMON(a, skc_state) == TCP_CLOSE)
-		return;
-	if (bpf_map_update_elem(&claims, &cookie, owner, BPF_ANY))
-		count_loss(&losses.map);
-}
-
 static __always_inline int on_accepted(long fd)
 {
 	struct sw_owner owner = { .attribution = SW_ATTR_ACCEPT };
@@ -123,7 +109,8 @@ static __always_inline int on_accepted(long fd)
 	if (fd < 0 || !read_accepted(fd, &a))
 		return 0;
 	read_process(&owner.process);
-	claim(&a, &owner);
+	/* Even when the record is lost. */
+	remember_owner(COMMON(&a, skc_cookie).counter, &owner);
 	r = bpf_ringbuf_reserve(&ring, sizeof(*r), 0);
 	if (!r) {
 		count_loss(&losses.ring);

@@ -3,22 +3,43 @@
 #ifndef SOCKWATCH_PROCESS_BPF_H
 #define SOCKWATCH_PROCESS_BPF_H
 
+/* Plain loads through typed pointers; a helper call costs more than all of them. */
 static __always_inline void read_process(struct sw_process *p)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
 	struct task_struct *leader = task->group_leader;
 
 	p->start_ns = leader->start_boottime;
-	p->cgroup_id = bpf_get_current_cgroup_id();
+	p->cgroup_id = task->cgroups->dfl_cgrp->kn->id;
 	p->pid = task->tgid;
 	p->ppid = task->real_parent->tgid;
-	p->uid = bpf_get_current_uid_gid();
+	p->uid = task->cred->uid.val;
 	p->pad = 0;
-	if (bpf_probe_read_kernel_str(p->comm, sizeof(p->comm), leader->comm) < 0)
-		p->comm[0] = 0;
+	((__u64 *)p->comm)[0] = ((const __u64 *)leader->comm)[0];
+	((__u64 *)p->comm)[1] = ((const __u64 *)leader->comm)[1];
 }
 
-/* The first bytes of the command line. A page that is not in memory cannot be read here: length 0. */
+/* True when the command line of p, which is current, has been sent already and no exec has changed it since. */
+static __always_inline bool is_told(const struct sw_process *p)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	__u64 exec_id = task->self_exec_id;
+	__u32 slot = p->pid & (TOLD_MAX - 1);
+	struct told_process *t = bpf_map_lookup_elem(&told, &slot);
+
+	if (!t)
+		return false;
+	if (t->start_ns == p->start_ns && t->exec_id == exec_id)
+		return true;
+	t->start_ns = p->start_ns;
+	t->exec_id = exec_id;
+	return false;
+}
+
+/*
+ * The first bytes of the command line, when user space does not have it. Length 0: it has, or a page that is not in
+ * memory could not be read here.
+ */
 static __always_inline void read_cmdline(struct sw_record_process *r)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
@@ -28,7 +49,7 @@ static __always_inline void read_cmdline(struct sw_record_process *r)
 
 	r->cmdline_len = 0;
 	r->pad = 0;
-	if (!mm)
+	if (!mm || is_told(&r->base.owner))
 		return;
 	start = mm->arg_start;
 	end = mm->arg_end;

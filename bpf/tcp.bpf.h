@@ -8,6 +8,14 @@
 
 const volatile bool all_states = false; /* send every transition, not only those that open or end a connection */
 
+/* Generated when it has none yet. */
+static __always_inline __u64 sock_cookie(struct sock *sk)
+{
+	__u64 cookie = sk->__sk_common.skc_cookie.counter;
+
+	return cookie ? cookie : bpf_get_socket_cookie(sk);
+}
+
 static __always_inline __u64 sock_inode(const struct sock *sk)
 {
 	/* NULL before accept and after the last close; the walk is fault-proof */
@@ -70,7 +78,7 @@ static __always_inline void on_open(struct sock *sk, const struct tcp_sock *tp, 
 	__u64 cookie;
 
 	/* A cookie first, so that the socket has one even when the record is lost. */
-	cookie = bpf_get_socket_cookie(sk);
+	cookie = sock_cookie(sk);
 	info = sock_info(sk, BPF_SK_STORAGE_GET_F_CREATE);
 	if (!info)
 		return;
@@ -102,13 +110,13 @@ static __always_inline void on_open(struct sock *sk, const struct tcp_sock *tp, 
 static __always_inline void on_established(struct sock *sk, const struct tcp_sock *tp, __u8 flags, int old, int new)
 {
 	struct sock_info *info = sock_info(sk, BPF_SK_STORAGE_GET_F_CREATE);
-	__u64 cookie = bpf_get_socket_cookie(sk);
+	__u64 cookie = sock_cookie(sk);
 	struct sw_record *r;
 
 	if (!info)
 		return;
 	if (old == TCP_SYN_RECV && info->direction != SW_DIR_OUT) {
-		info->opened_ns = bpf_ktime_get_boot_ns();
+		info->opened_ns = 0; /* the listener's */
 		info->seq = 0;
 		info->direction = SW_DIR_IN;
 		if (info->owner.attribution)
@@ -124,6 +132,8 @@ static __always_inline void on_established(struct sock *sk, const struct tcp_soc
 		return;
 	}
 	fill_sock(r, sk, tp, cookie, old, new);
+	if (info->direction == SW_DIR_IN)
+		info->opened_ns = r->time_ns;
 	fill_info(r, info);
 	r->kind = SW_REC_ESTABLISHED;
 	r->flags = flags;
@@ -142,22 +152,25 @@ static __always_inline bool take_claim(__u64 cookie, struct sw_owner *owner)
 	return true;
 }
 
-/* An accepted child's owner, or that of a socket older than us, still waits among the claims. */
-static __always_inline bool may_have_claim(const struct sock_info *info)
+/* What was learned about the owner where it could not be written onto the socket. */
+static __always_inline void update_owner(__u64 cookie, struct sock_info *info)
 {
-	return info->owner.attribution == SW_ATTR_NONE || info->owner.attribution == SW_ATTR_LISTENER;
+	if (info->owner.attribution == SW_ATTR_NONE && take_claim(cookie, &info->owner))
+		return;
+	if (info->direction != SW_DIR_OUT && info->owner.attribution != SW_ATTR_ACCEPT &&
+	    info->owner.attribution != SW_ATTR_LISTEN)
+		recall_owner(cookie, &info->owner);
 }
 
 static __always_inline void on_other_state(struct sock *sk, const struct tcp_sock *tp, __u8 flags, int old, int new)
 {
 	struct sock_info *info = sock_info(sk, BPF_SK_STORAGE_GET_F_CREATE);
-	__u64 cookie = bpf_get_socket_cookie(sk);
+	__u64 cookie = sock_cookie(sk);
 	struct sw_record *r;
 
 	if (!info)
 		return;
-	if (may_have_claim(info))
-		take_claim(cookie, &info->owner);
+	update_owner(cookie, info);
 	info->seq++;
 	r = bpf_ringbuf_reserve(&ring, sizeof(*r), 0);
 	if (!r) {
@@ -210,7 +223,7 @@ static __always_inline void fill_close(struct sw_record_close *r, const struct s
 static __always_inline void on_close(struct sock *sk, const struct tcp_sock *tp, __u8 flags, int old, int new)
 {
 	struct sock_info *info = sock_info(sk, 0);
-	__u64 cookie = bpf_get_socket_cookie(sk);
+	__u64 cookie = sock_cookie(sk);
 	struct sw_record_close *r;
 	struct sock_info unknown;
 
@@ -219,12 +232,11 @@ static __always_inline void on_close(struct sock *sk, const struct tcp_sock *tp,
 		info = &unknown;
 	}
 	info->seq++;
-	if (may_have_claim(info))
-		take_claim(cookie, &info->owner);
+	update_owner(cookie, info);
 	if (became_time_wait(sk, old)) {
 		flags |= SW_F_TIMEWAIT;
 		if (info->owner.attribution)
-			bpf_map_update_elem(&dead, &cookie, &info->owner, BPF_ANY);
+			remember_owner(cookie, &info->owner);
 	}
 	if (got_fin(sk))
 		flags |= SW_F_GOT_FIN;

@@ -63,11 +63,17 @@ struct sw_process {
 	__u8 comm[SW_COMM_LEN]; /* the leader's; bytes another user chose */
 };
 
-/* Value of the owner maps keyed by cookie. */
+/* Value of the map of claims, keyed by cookie. */
 struct sw_owner {
 	struct sw_process process;
 	__u8 attribution; /* enum sw_attribution */
 	__u8 pad[7];
+};
+
+/* Value of the array of owners; its index is the cookie modulo the array's size. */
+struct sw_owner_slot {
+	__u64 cookie; /* whose owner it is; 0 while it is being written */
+	struct sw_owner owner;
 };
 
 struct sw_record {
@@ -122,6 +128,7 @@ struct sw_losses {
 #endif
 _Static_assert(sizeof(struct sw_process) == 48, "sw_process layout");
 _Static_assert(sizeof(struct sw_owner) == 56, "sw_owner layout");
+_Static_assert(sizeof(struct sw_owner_slot) == 64, "sw_owner_slot layout");
 _Static_assert(sizeof(struct sw_record) == 128, "sw_record layout");
 _Static_assert(sizeof(struct sw_record_process) == sizeof(struct sw_record) + 264, "sw_record_process layout");
 _Static_assert(sizeof(struct sw_record_close) == sizeof(struct sw_record) + 40, "sw_record_close layout");

@@ -276,5 +276,14 @@ int bpf_source__adopt(struct bpf_source *b)
 
 int bpf_source__last_owner(struct bpf_source *b, uint64_t cookie, struct sw_owner *ret)
 {
-	return bpf_map__lookup_elem(b->skel->maps.dead, &cookie, sizeof(cookie), ret, sizeof(*ret), 0);
+	struct sw_owner_slot slot;
+	__u32 key = cookie & (bpf_map__max_entries(b->skel->maps.owners) - 1);
+	int err = bpf_map__lookup_elem(b->skel->maps.owners, &key, sizeof(key), &slot, sizeof(slot), 0);
+
+	if (err)
+		return err;
+	if (slot.cookie != cookie)
+		return -ENOENT;
+	*ret = slot.owner;
+	return 0;
 }

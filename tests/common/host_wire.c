@@ -1,0 +1,259 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* After bpf/tcp.bpf.h and bpf/accept.bpf.h: the same fields at the same times. */
+#include "common/host_wire.h"
+
+#include <string.h>
+
+#include "model/process.h"
+
+#define AF_INET	 2
+#define AF_INET6 10
+
+static uint64_t cookie_of(struct host *h, struct host_sock *s)
+{
+	if (!s->cookie)
+		s->cookie = ++h->last_cookie;
+	return s->cookie;
+}
+
+static void fill_address(uint8_t *to, const struct host_sock *s, const uint8_t *from)
+{
+	static const uint8_t zero[16];
+
+	memset(to, 0, 16);
+	if (!s->mapped) {
+		memcpy(to, from, 16);
+	} else if (memcmp(from, zero, 4) != 0) {
+		to[10] = to[11] = 0xff;
+		memcpy(to + 12, from, 4);
+	}
+}
+
+static union wire fill(struct host *h, const struct host_sock *s, uint8_t kind, uint8_t old_state)
+{
+	union wire w;
+	struct sw_record *r = &w.base;
+
+	memset(&w, 0, sizeof(w));
+	r->version = SW_RECORD_VERSION;
+	r->kind = kind;
+	r->family = s->ends.family == 6 || s->mapped ? AF_INET6 : AF_INET;
+	r->old_state = old_state;
+	r->new_state = s->state;
+	r->netns = s->netns;
+	r->time_ns = ++h->now_ns;
+	r->cookie = s->cookie;
+	r->inode = s->inode;
+	r->local_port = s->ends.local_port;
+	r->remote_port = s->ends.remote_port;
+	fill_address(r->local, s, s->ends.local);
+	fill_address(r->remote, s, s->ends.remote);
+	return w;
+}
+
+static void send(struct host *h, struct host_sock *s, union wire *w)
+{
+	w->base.seq = s->seq;
+	w->base.direction = s->direction;
+	w->base.attribution = s->owner.attribution;
+	w->base.owner = s->owner.process;
+	h->emit(h->ctx, w, s);
+}
+
+static void take_claim(struct host_sock *s)
+{
+	if (s->owner.attribution != SW_ATTR_NONE && s->owner.attribution != SW_ATTR_LISTENER)
+		return;
+	if (s->claim.attribution)
+		s->owner = s->claim;
+	s->claim.attribution = SW_ATTR_NONE;
+}
+
+static void send_open(struct host *h, struct host_sock *s, uint8_t old_state, int life)
+{
+	bool listens = s->state == STATE_LISTEN;
+	union wire w = fill(h, s, listens ? SW_REC_LISTEN : SW_REC_CONNECT, old_state);
+
+	s->known = true;
+	s->owner.process = host__process(h, life);
+	s->owner.attribution = listens ? SW_ATTR_LISTEN : SW_ATTR_CONNECT;
+	s->direction = listens ? SW_DIR_LISTEN : SW_DIR_OUT;
+	s->seq++;
+	s->opened_ns = w.base.time_ns;
+	if (host__roll(h, 2)) /* not bound before: the port is chosen later, of connect the address too */
+		w.base.local_port = 0;
+	if (!listens && !w.base.local_port)
+		memset(w.base.local, 0, sizeof(w.base.local));
+	send(h, s, &w);
+}
+
+static void send_established(struct host *h, struct host_sock *s, uint8_t old_state)
+{
+	union wire w;
+
+	cookie_of(h, s);
+	w = fill(h, s, SW_REC_ESTABLISHED, old_state);
+	s->known = true;
+	if (old_state == STATE_SYN_RECV) {
+		s->opened_ns = w.base.time_ns;
+		s->seq = 0;
+		s->direction = SW_DIR_IN;
+		if (s->owner.attribution)
+			s->owner.attribution = SW_ATTR_LISTENER;
+	} else {
+		s->direction = SW_DIR_OUT;
+	}
+	s->seq++;
+	send(h, s, &w);
+}
+
+static void send_state(struct host *h, struct host_sock *s, uint8_t old_state)
+{
+	union wire w;
+
+	cookie_of(h, s);
+	w = fill(h, s, SW_REC_STATE, old_state);
+	s->known = true;
+	take_claim(s);
+	s->seq++;
+	send(h, s, &w);
+}
+
+void host_wire__state(struct host *h, struct host_sock *s, uint8_t state, int life)
+{
+	uint8_t old_state = s->state;
+
+	if (state == STATE_CLOSE) {
+		host_wire__close(h, s, NULL);
+		return;
+	}
+	s->state = state;
+	if (!h->attached)
+		return;
+	if (state == STATE_SYN_SENT || state == STATE_LISTEN)
+		send_open(h, s, old_state, life);
+	else if (state == STATE_ESTABLISHED)
+		send_established(h, s, old_state);
+	else if (h->all_states)
+		send_state(h, s, old_state);
+}
+
+void host_wire__close(struct host *h, struct host_sock *s, struct host_sock *timewait)
+{
+	uint8_t old_state = s->state;
+	struct host_sock unknown;
+	union wire w;
+
+	s->state = STATE_CLOSE;
+	cookie_of(h, s);
+	if (timewait)
+		timewait->cookie = s->cookie;
+	if (!h->attached)
+		return;
+	unknown = *s;
+	w = fill(h, s, SW_REC_CLOSE, old_state);
+	if (s->known) {
+		s->seq++;
+	} else {
+		memset(&unknown.owner, 0, sizeof(unknown.owner));
+		unknown.seq = 1;
+		unknown.direction = SW_DIR_UNKNOWN;
+		unknown.opened_ns = 0;
+	}
+	take_claim(s->known ? s : &unknown);
+	s->claim.attribution = SW_ATTR_NONE;
+	if (s->got_fin)
+		w.base.flags |= SW_F_GOT_FIN;
+	if (timewait) {
+		w.base.flags |= SW_F_TIMEWAIT;
+		timewait->owner = s->known ? s->owner : unknown.owner;
+	}
+	w.close.opened_ns = s->known ? s->opened_ns : 0;
+	send(h, s->known ? s : &unknown, &w);
+}
+
+void host_wire__clone(struct host *h, struct host_sock *s, const struct host_sock *l)
+{
+	(void)h;
+	s->kind = HOST_FULL;
+	s->state = STATE_SYN_RECV;
+	s->queued = true;
+	s->listeners = l->ever;
+	s->known = l->known;
+	s->seq = l->seq;
+	s->direction = l->direction;
+	s->owner = l->owner;
+}
+
+void host_wire__accept(struct host *h, struct host_sock *s, int life)
+{
+	struct sw_owner owner = { .attribution = SW_ATTR_ACCEPT, .process = host__process(h, life) };
+	union wire w;
+
+	if (!h->attached)
+		return;
+	if (s->cookie && s->state != STATE_CLOSE)
+		s->claim = owner;
+	w = fill(h, s, SW_REC_ACCEPT, s->state);
+	w.base.attribution = owner.attribution;
+	w.base.direction = SW_DIR_IN;
+	w.base.owner = owner.process;
+	h->emit(h->ctx, &w, s);
+}
+
+bool host__row(struct host *h, int slot, struct row *ret)
+{
+	struct host_sock *s = &h->socks[slot];
+
+	if (s->kind == HOST_FREE || (s->kind == HOST_FULL && s->state == STATE_CLOSE))
+		return false;
+	*ret = (struct row){
+		.cookie = cookie_of(h, s),
+		.inode = s->inode,
+		.netns = s->netns,
+		.state = s->state,
+		.minisock = s->kind != HOST_FULL,
+		.expires_ms = s->kind == HOST_FULL ? 0 : (s->expires_ns - h->now_ns) / 1000000,
+		.ends = s->ends,
+	};
+	return true;
+}
+
+const struct host_sock *host__find(const struct host *h, uint64_t cookie)
+{
+	const struct host_sock *found = NULL;
+
+	for (int i = 0; i < HOST_SOCKETS; i++) {
+		const struct host_sock *s = &h->socks[i];
+
+		if (s->kind == HOST_FREE || s->cookie != cookie || (s->kind == HOST_FULL && s->state == STATE_CLOSE))
+			continue;
+		if (!found || s->kind == HOST_FULL)
+			found = s;
+	}
+	return found;
+}
+
+bool host__has_minisock(const struct host *h, const struct sock *s)
+{
+	for (int i = 0; i < HOST_SOCKETS; i++) {
+		const struct host_sock *t = &h->socks[i];
+
+		if ((t->kind == HOST_TIMEWAIT || t->kind == HOST_REQUEST) && t->cookie == s->cookie &&
+		    t->netns == s->netns && t->state == s->state && !memcmp(&t->ends, &s->ends, sizeof(s->ends)))
+			return true;
+	}
+	return false;
+}
+
+void host__claim(struct host *h, uint64_t cookie, const struct process *p)
+{
+	for (int i = 0; i < HOST_SOCKETS; i++) {
+		struct host_sock *s = &h->socks[i];
+
+		if (s->kind != HOST_FULL || s->cookie != cookie || s->state == STATE_CLOSE)
+			continue;
+		s->claim = (struct sw_owner){ .attribution = SW_ATTR_HOLDER };
+		s->claim.process = host__process(h, host__life(h, p));
+	}
+}
