@@ -7,7 +7,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define LINES_MAX (16 * 1024 * 1024)
+#define LINES_MAX   (16 * 1024 * 1024)
+#define PATIENCE_MS 1000
 
 void output__init(struct output *o, int fd, int stop_fd)
 {
@@ -23,18 +24,21 @@ void output__free(struct output *o)
 	buffer__free(&o->lines);
 }
 
-/* True when there is room for PIPE_BUF bytes; false: stop. */
+/*
+ * True when there is room for PIPE_BUF bytes; false: stop. After a stop signal a reader that still reads gets the rest;
+ * one that takes nothing for PATIENCE_MS does not hold the program up.
+ */
 static bool wait_for_room(struct output *o)
 {
 	struct pollfd fds[2] = { { .fd = o->fd, .events = POLLOUT }, { .fd = o->stop_fd, .events = POLLIN } };
 
 	for (;;) {
-		if (poll(fds, 2, 0) == 0 && poll(fds, 2, -1) < 0 && errno != EINTR)
+		if (poll(fds, 2, -1) < 0 && errno != EINTR)
 			return true; /* let write say what is wrong */
 		if (fds[0].revents)
 			return true;
 		if (fds[1].revents)
-			return false;
+			return poll(fds, 1, PATIENCE_MS) != 0;
 	}
 }
 

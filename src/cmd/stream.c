@@ -65,28 +65,6 @@ static bool wants(const struct options *o, const struct update *u)
 	return true;
 }
 
-static void tell_update(void *ctx, const struct update *u)
-{
-	struct stream *s = ctx;
-
-	sync__told(&s->sync, u);
-	if (s->stop || !wants(s->options, u))
-		return;
-	render__update(&s->render, &s->out.lines, u);
-	s->updates++;
-	if (u->sock && ++s->lines == s->options->count)
-		s->stop = true;
-	if (s->out.lines.len >= OUTPUT_FLUSH_AT)
-		output__flush(&s->out);
-}
-
-static void describe(void *ctx, struct process *p)
-{
-	const struct stream *s = ctx;
-
-	sync__describe(s->sync.proc, p);
-}
-
 static int take_record(void *ctx, void *data, size_t size)
 {
 	struct stream *s = ctx;
@@ -104,6 +82,32 @@ static int drain(void *ctx)
 	struct stream *s = ctx;
 
 	return bpf_source__drain(s->bpf, take_record, s);
+}
+
+static void tell_update(void *ctx, const struct update *u)
+{
+	struct stream *s = ctx;
+
+	sync__told(&s->sync, u);
+	if (s->stop || !wants(s->options, u))
+		return;
+	render__update(&s->render, &s->out.lines, u);
+	s->updates++;
+	if (u->sock && ++s->lines == s->options->count)
+		s->stop = true;
+	if (s->out.lines.len < OUTPUT_FLUSH_AT)
+		return;
+	output__flush(&s->out);
+	/* A long list takes its time: the ring must not fill up behind it. Records are kept back until the list is out. */
+	if (model__dumping(s->model) && drain(s) < 0)
+		s->out.error = -ENOMEM;
+}
+
+static void describe(void *ctx, struct process *p)
+{
+	const struct stream *s = ctx;
+
+	sync__describe(s->sync.proc, p);
 }
 
 static void tell_loss(struct stream *s, enum loss_where where, __u64 now, __u64 *told)
@@ -308,6 +312,7 @@ static int set_up_waiting(struct stream *s)
 
 static int set_up_model(struct stream *s)
 {
+	const char *no_colour = getenv("NO_COLOR");
 	long ticks = sysconf(_SC_CLK_TCK);
 	const struct model_config config = {
 		.ns_per_tick = 1000000000ULL / ticks,
@@ -318,7 +323,7 @@ static int set_up_model(struct stream *s)
 
 	s->render = (struct render_config){
 		.json = s->options->json,
-		.colour = isatty(STDOUT_FILENO) && !(getenv("NO_COLOR") && *getenv("NO_COLOR")),
+		.colour = isatty(STDOUT_FILENO) && !(no_colour && *no_colour),
 		.boot_to_realtime_ns = (int64_t)(clock__ns(CLOCK_REALTIME) - clock__boot_ns()),
 		.ticks_per_second = ticks,
 	};

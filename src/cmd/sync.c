@@ -36,7 +36,9 @@ static int take_row(void *ctx, const struct row *row)
 
 	if (err == -EBADMSG)
 		return 0;
-	if (!err && row->minisock && !bpf_source__last_owner(s->bpf, row->cookie, &last))
+	/* A socket that the table has needs no reminder; at start there is nothing to remember. */
+	if (!err && row->minisock && s->started && !model__find(s->model, row->cookie) &&
+	    !bpf_source__last_owner(s->bpf, row->cookie, &last))
 		err = model__last_owner(s->model, row->cookie, &last);
 	if (!err && ++p->rows % ROWS_PER_DRAIN == 0)
 		err = drain(p);
@@ -302,8 +304,10 @@ int sync__run(struct sync *s)
 		model__dump_abort(s->model);
 	else
 		err = model__dump_end(s->model, clock__boot_ns());
-	if (!err)
+	if (!err) {
 		adopt_listeners(&p);
+		s->started = true;
+	}
 	netns__list_free(&p.namespaces);
 	return err;
 }

@@ -16,6 +16,7 @@ struct sync {
 	/* Called now and then during a pass, to take records out of the ring. */
 	int (*drain)(void *ctx);
 	void *ctx;
+	bool started; /* the first pass is over */
 	/* Outcome of the last pass, for messages. */
 	unsigned int namespaces;
 	unsigned int unreadable; /* processes that could not be looked into */

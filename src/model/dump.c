@@ -80,6 +80,11 @@ int model__dump_begin(struct model *m, uint64_t now_ns)
 	return 0;
 }
 
+bool model__dumping(const struct model *m)
+{
+	return m->dumping;
+}
+
 int dump__keep(struct model *m, const void *data, size_t size)
 {
 	size_t need = sizeof(uint64_t) + ((size + 7) & ~(size_t)7);

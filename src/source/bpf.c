@@ -172,8 +172,9 @@ static int load_best(const struct bpf_config *config, struct bpf_hook *hooks, st
 	if (!err)
 		return 0;
 	for (unsigned int i = 0; i < BPF_HOOKS; i++) {
-		if (bpf_source__try(hooks, i, config) && hooks[i].required)
-			return hooks[i].error;
+		err = bpf_source__try(hooks, i, config);
+		if (err && hooks[i].required)
+			return err;
 		if (!hooks[i].error)
 			hooks[i].error = -ENODATA;
 	}

@@ -25,7 +25,7 @@
 #define BTF    "/sys/kernel/btf/vmlinux"
 
 /* What one look takes, with a summary. */
-#define SHORT PROGRAM_ARGS("--json", "--no-existing", "--duration", "0.2")
+#define SHORT PROGRAM_ARGS("--json", "-l", "--no-existing", "--duration", "0.2")
 
 static const char *const needed[] = { "CAP_BPF", "CAP_PERFMON", "CAP_SYS_ADMIN", "CAP_SYS_PTRACE",
 				      "CAP_DAC_READ_SEARCH" };

@@ -42,7 +42,7 @@ static void pause_ms(void)
 
 static void assert_signal_ends(int signal)
 {
-	struct program *p = program_start(.args = PROGRAM_ARGS("--json", "--no-existing"));
+	struct program *p = program_start(.args = PROGRAM_ARGS("--json", "-l", "--no-existing"));
 	size_t last;
 
 	program__wait_text(p, &p->out, "\"event\":\"sync\"");
@@ -158,8 +158,9 @@ static void a_missing_standard_stream_is_no_mess(void **state)
 	(void)state;
 	for (size_t i = 0; i < 2; i++) {
 		int fd = which[i];
-		struct program *p = program_run(0, .args = PROGRAM_ARGS("--no-existing", "--json", "--duration", "0.1"),
-						.prepare = close_one, .ctx = &fd);
+		struct program *p =
+			program_run(0, .args = PROGRAM_ARGS("--no-existing", "--json", "-l", "--duration", "0.1"),
+				    .prepare = close_one, .ctx = &fd);
 
 		program__assert_out(p, "\"event\":\"summary\"");
 		program__free(p);
@@ -240,7 +241,7 @@ static size_t count_kind(const struct object *objects, size_t count, const char 
 
 static void sigkill_leaves_nothing_in_the_kernel(void **state)
 {
-	struct program *p = program_start(.args = PROGRAM_ARGS("--json", "--no-existing"));
+	struct program *p = program_start(.args = PROGRAM_ARGS("--json", "-l", "--no-existing"));
 	struct object objects[OBJECTS];
 	size_t count;
 

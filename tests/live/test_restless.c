@@ -94,7 +94,7 @@ static void start_amid(void (*fn)(void))
 	begin(&t, fn);
 	for (int i = 0; i < STARTS; i++) {
 		unsigned long before = *t.rounds;
-		struct program *p = program_run(0, .args = PROGRAM_ARGS("--json", "--duration", "0.05"));
+		struct program *p = program_run(0, .args = PROGRAM_ARGS("--json", "-l", "--duration", "0.05"));
 
 		program__assert_out(p, "\"event\":\"sync\"");
 		program__assert_out(p, "\"event\":\"summary\"");

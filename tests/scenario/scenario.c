@@ -106,9 +106,7 @@ static void print_log(const char *name)
 	size_t len = text ? strlen(text) : 0;
 
 	if (len)
-		print_error("--- %s:
-%s
-", name, text + (len > PRINTED_MAX ? len - PRINTED_MAX : 0));
+		print_error("--- %s:\n%s\n", name, text + (len > PRINTED_MAX ? len - PRINTED_MAX : 0));
 	free(text);
 }
 
