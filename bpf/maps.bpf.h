@@ -3,7 +3,7 @@
 #ifndef SOCKWATCH_MAPS_BPF_H
 #define SOCKWATCH_MAPS_BPF_H
 
-#define CLAIMS_MAX 1048576
+#define CLAIMS_MAX 131072
 #define OWNERS_MAX 65536 /* a power of two */
 #define TOLD_MAX   4096	 /* a power of two */
 

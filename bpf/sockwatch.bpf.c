@@ -22,14 +22,9 @@ int BPF_PROG(sock_state, const struct sock *sk, const int old, const int new)
 	return on_state((struct sock *)sk, old, new);
 }
 
-SEC("tracepoint/syscalls/sys_exit_accept")
-int accept_exit(struct trace_event_raw_sys_exit *ctx)
-{
-	return on_accepted(ctx->ret);
-}
-
+/* One program for accept and accept4: attached twice. */
 SEC("tracepoint/syscalls/sys_exit_accept4")
-int accept4_exit(struct trace_event_raw_sys_exit *ctx)
+int accept_exit(struct trace_event_raw_sys_exit *ctx)
 {
 	return on_accepted(ctx->ret);
 }

@@ -16,29 +16,47 @@ static __always_inline __u64 sock_cookie(struct sock *sk)
 	return cookie ? cookie : bpf_get_socket_cookie(sk);
 }
 
-static __always_inline __u64 sock_inode(const struct sock *sk)
+/*
+ * One transition. What lies behind pointers is read once, before the ways part: the verifier searches the kernel's type
+ * information for every load of a pointer (half a millisecond each at start).
+ */
+struct change {
+	struct sock *sk;
+	const struct tcp_sock *tp;
+	__u64 cookie;
+	__u64 inode; /* 0 before accept and after the last close */
+	__u32 netns;
+	int old, new;
+	__u8 flags;
+};
+
+static __always_inline void read_change(struct change *c)
 {
-	/* NULL before accept and after the last close; the walk is fault-proof */
-	return sk->sk_socket ? sk->sk_socket->file->f_inode->i_ino : 0;
+	struct socket *socket = c->sk->sk_socket;
+
+	c->cookie = sock_cookie(c->sk);
+	c->inode = socket ? socket->file->f_inode->i_ino : 0; /* fault-proof */
+	c->netns = c->sk->__sk_common.skc_net.net->ns.inum;
 }
 
 /*
  * All but kind, attribution, seq, direction and owner. inet_sport, not skc_num: the latter is already 0 at CLOSE of a
  * port that was not bound. At SYN_SENT it is 0 unless bound first.
  */
-static __always_inline void fill_sock(struct sw_record *r, const struct sock *sk, const struct tcp_sock *tp,
-				      __u64 cookie, int old, int new)
+static __always_inline void fill_sock(struct sw_record *r, const struct change *c)
 {
+	const struct sock *sk = c->sk;
+
 	r->version = SW_RECORD_VERSION;
-	r->flags = 0;
+	r->flags = c->flags;
 	r->family = sk->__sk_common.skc_family;
-	r->old_state = old;
-	r->new_state = new;
-	r->netns = sk->__sk_common.skc_net.net->ns.inum;
+	r->old_state = c->old;
+	r->new_state = c->new;
+	r->netns = c->netns;
 	r->time_ns = bpf_ktime_get_boot_ns();
-	r->cookie = cookie;
-	r->inode = sock_inode(sk);
-	r->local_port = bpf_ntohs(tp->inet_conn.icsk_inet.inet_sport);
+	r->cookie = c->cookie;
+	r->inode = c->inode;
+	r->local_port = bpf_ntohs(c->tp->inet_conn.icsk_inet.inet_sport);
 	r->remote_port = bpf_ntohs(sk->__sk_common.skc_dport);
 	r->tid = 0;
 	__builtin_memset(r->local, 0, sizeof(r->local));
@@ -70,16 +88,12 @@ static __always_inline struct sock_info *sock_info(struct sock *sk, __u64 flags)
 }
 
 /* The socket becomes the current process's: connect and listen, which run in the caller. */
-static __always_inline void on_open(struct sock *sk, const struct tcp_sock *tp, __u8 flags, int old, int new)
+static __always_inline void on_open(const struct change *c)
 {
-	bool listen = new == TCP_LISTEN;
+	struct sock_info *info = sock_info(c->sk, BPF_SK_STORAGE_GET_F_CREATE);
+	bool listen = c->new == TCP_LISTEN;
 	struct sw_record_process *r;
-	struct sock_info *info;
-	__u64 cookie;
 
-	/* A cookie first, so that the socket has one even when the record is lost. */
-	cookie = sock_cookie(sk);
-	info = sock_info(sk, BPF_SK_STORAGE_GET_F_CREATE);
 	if (!info)
 		return;
 	read_process(&info->owner.process);
@@ -92,51 +106,12 @@ static __always_inline void on_open(struct sock *sk, const struct tcp_sock *tp, 
 		count_loss(&losses.ring);
 		return;
 	}
-	fill_sock(&r->base, sk, tp, cookie, old, new);
+	fill_sock(&r->base, c);
 	info->opened_ns = r->base.time_ns;
 	fill_info(&r->base, info);
 	r->base.kind = listen ? SW_REC_LISTEN : SW_REC_CONNECT;
-	r->base.flags = flags;
 	r->base.tid = (__u32)bpf_get_current_pid_tgid();
 	read_cmdline(r);
-	bpf_ringbuf_submit(r, 0);
-}
-
-/*
- * The current task means nothing here (the packet's softirq ran on top of somebody). A child carries a clone of its
- * listener's storage: it belongs to the listener's owner until somebody accepts it. A self-connect comes from SYN_RECV
- * too, but opened itself.
- */
-static __always_inline void on_established(struct sock *sk, const struct tcp_sock *tp, __u8 flags, int old, int new)
-{
-	struct sock_info *info = sock_info(sk, BPF_SK_STORAGE_GET_F_CREATE);
-	__u64 cookie = sock_cookie(sk);
-	struct sw_record *r;
-
-	if (!info)
-		return;
-	if (old == TCP_SYN_RECV && info->direction != SW_DIR_OUT) {
-		info->opened_ns = 0; /* the listener's */
-		info->seq = 0;
-		info->direction = SW_DIR_IN;
-		if (info->owner.attribution)
-			info->owner.attribution = SW_ATTR_LISTENER;
-	} else if (old == TCP_SYN_SENT) {
-		info->direction = SW_DIR_OUT;
-	}
-	info->seq++;
-
-	r = bpf_ringbuf_reserve(&ring, sizeof(*r), 0);
-	if (!r) {
-		count_loss(&losses.ring);
-		return;
-	}
-	fill_sock(r, sk, tp, cookie, old, new);
-	if (info->direction == SW_DIR_IN)
-		info->opened_ns = r->time_ns;
-	fill_info(r, info);
-	r->kind = SW_REC_ESTABLISHED;
-	r->flags = flags;
 	bpf_ringbuf_submit(r, 0);
 }
 
@@ -162,27 +137,49 @@ static __always_inline void update_owner(__u64 cookie, struct sock_info *info)
 		recall_owner(cookie, &info->owner);
 }
 
-static __always_inline void on_other_state(struct sock *sk, const struct tcp_sock *tp, __u8 flags, int old, int new)
+/*
+ * A child carries a clone of its listener's storage: it belongs to the listener's owner until somebody accepts it. A
+ * self-connect comes from SYN_RECV too, but opened itself.
+ */
+static __always_inline void begin_child(struct sock_info *info)
 {
-	struct sock_info *info = sock_info(sk, BPF_SK_STORAGE_GET_F_CREATE);
-	__u64 cookie = sock_cookie(sk);
+	info->opened_ns = 0; /* the listener's */
+	info->seq = 0;
+	info->direction = SW_DIR_IN;
+	if (info->owner.attribution)
+		info->owner.attribution = SW_ATTR_LISTENER;
+}
+
+/*
+ * ESTABLISHED, and any other transition when all are wanted. At ESTABLISHED the current task means nothing: the packet's
+ * softirq ran on top of somebody. FIN_WAIT1 and LAST_ACK run in the caller of close or shutdown.
+ */
+static __always_inline void on_progress(const struct change *c)
+{
+	struct sock_info *info = sock_info(c->sk, BPF_SK_STORAGE_GET_F_CREATE);
 	struct sw_record *r;
 
 	if (!info)
 		return;
-	update_owner(cookie, info);
+	if (c->new != TCP_ESTABLISHED)
+		update_owner(c->cookie, info);
+	else if (c->old == TCP_SYN_RECV && info->direction != SW_DIR_OUT)
+		begin_child(info);
+	else
+		info->direction = SW_DIR_OUT;
 	info->seq++;
+
 	r = bpf_ringbuf_reserve(&ring, sizeof(*r), 0);
 	if (!r) {
 		count_loss(&losses.ring);
 		return;
 	}
-	fill_sock(r, sk, tp, cookie, old, new);
+	fill_sock(r, c);
+	if (c->new == TCP_ESTABLISHED && !info->opened_ns && info->direction == SW_DIR_IN)
+		info->opened_ns = r->time_ns;
 	fill_info(r, info);
-	r->kind = SW_REC_STATE;
-	r->flags = flags;
-	/* These two run in the caller of close or shutdown. */
-	if (new == TCP_FIN_WAIT1 || new == TCP_LAST_ACK)
+	r->kind = c->new == TCP_ESTABLISHED ? SW_REC_ESTABLISHED : SW_REC_STATE;
+	if (c->new == TCP_FIN_WAIT1 || c->new == TCP_LAST_ACK)
 		r->tid = (__u32)bpf_get_current_pid_tgid();
 	bpf_ringbuf_submit(r, 0);
 }
@@ -191,39 +188,33 @@ static __always_inline void on_other_state(struct sock *sk, const struct tcp_soc
  * tcp_time_wait() puts the time-wait entry into the hash in the socket's place before it closes the socket; every other
  * way to CLOSE unhashes only after this event. An unhashed socket therefore has a time-wait successor.
  */
-static __always_inline bool became_time_wait(const struct sock *sk, int old)
+static __always_inline bool became_time_wait(const struct change *c)
 {
-	if (old != TCP_FIN_WAIT1 && old != TCP_FIN_WAIT2 && old != TCP_CLOSING)
+	if (c->old != TCP_FIN_WAIT1 && c->old != TCP_FIN_WAIT2 && c->old != TCP_CLOSING)
 		return false;
-	return !sk->__sk_common.skc_node.pprev;
+	return !c->sk->__sk_common.skc_node.pprev;
 }
 
-static __always_inline bool got_fin(const struct sock *sk)
+static __always_inline void fill_close(struct sw_record_close *r, const struct change *c, __u64 opened_ns)
 {
-	return sk->__sk_common.skc_flags & (1UL << SOCK_DONE);
-}
-
-static __always_inline void fill_close(struct sw_record_close *r, const struct sock *sk, const struct tcp_sock *tp,
-				       __u64 opened_ns)
-{
+	const struct tcp_sock *tp = c->tp;
 	__u64 received = tp->bytes_received;
 
 	/* The kernel counts the FIN as a byte (tcp_rcv_nxt_update up to end_seq). */
-	if (received && got_fin(sk))
+	if (received && (c->flags & SW_F_GOT_FIN))
 		received--;
 	r->opened_ns = opened_ns;
 	r->bytes_sent = tp->bytes_sent - tp->bytes_retrans;
 	r->bytes_received = received;
 	r->retransmits = tp->total_retrans;
 	r->rtt_us = tp->srtt_us >> 3;
-	r->error = sk->sk_err;
+	r->error = c->sk->sk_err;
 	r->pad = 0;
 }
 
-static __always_inline void on_close(struct sock *sk, const struct tcp_sock *tp, __u8 flags, int old, int new)
+static __always_inline void on_close(struct change *c)
 {
-	struct sock_info *info = sock_info(sk, 0);
-	__u64 cookie = sock_cookie(sk);
+	struct sock_info *info = sock_info(c->sk, 0);
 	struct sw_record_close *r;
 	struct sock_info unknown;
 
@@ -232,70 +223,72 @@ static __always_inline void on_close(struct sock *sk, const struct tcp_sock *tp,
 		info = &unknown;
 	}
 	info->seq++;
-	update_owner(cookie, info);
-	if (became_time_wait(sk, old)) {
-		flags |= SW_F_TIMEWAIT;
+	update_owner(c->cookie, info);
+	if (c->sk->__sk_common.skc_flags & (1UL << SOCK_DONE)) /* set by tcp_fin() */
+		c->flags |= SW_F_GOT_FIN;
+	if (became_time_wait(c)) {
+		c->flags |= SW_F_TIMEWAIT;
 		if (info->owner.attribution)
-			remember_owner(cookie, &info->owner);
+			remember_owner(c->cookie, &info->owner);
 	}
-	if (got_fin(sk))
-		flags |= SW_F_GOT_FIN;
 
 	r = bpf_ringbuf_reserve(&ring, sizeof(*r), 0);
 	if (!r) {
 		count_loss(&losses.ring);
 		return;
 	}
-	fill_sock(&r->base, sk, tp, cookie, old, new);
+	fill_sock(&r->base, c);
 	fill_info(&r->base, info);
 	r->base.kind = SW_REC_CLOSE;
-	r->base.flags = flags;
-	fill_close(r, sk, tp, info->opened_ns);
+	fill_close(r, c, info->opened_ns);
 	bpf_ringbuf_submit(r, 0);
 }
 
-static __always_inline int on_state(struct sock *sk, int old, int new)
+/* Transitions nobody asked for, decided from the two states alone. */
+static __always_inline bool is_wanted(int old, int new)
 {
-	struct tcp_sock *tp;
-	__u8 flags = 0;
-
 	switch (new) {
 	case TCP_SYN_SENT:
 	case TCP_LISTEN:
 	case TCP_ESTABLISHED:
 	case TCP_CLOSE:
-		break;
+		return old != new; /* MPTCP sets the same state twice */
 	case TCP_SYN_RECV:
-		if (old == TCP_LISTEN) /* up to 6.12 this still reads the listener's cookie */
-			return 0;
-		/* fall through */
+		/* Up to 6.12 a child still reads its listener's cookie here. */
+		return all_states && old != TCP_LISTEN;
 	default:
-		if (!all_states)
-			return 0;
+		return all_states && old != new;
 	}
+}
+
+static __always_inline int on_state(struct sock *sk, int old, int new)
+{
+	struct change c = { .sk = sk, .old = old, .new = new };
+
+	if (!is_wanted(old, new))
+		return 0;
 	/*
-	 * An MPTCP parent changes state too (protocol 262), sometimes to the same one; its first subflow, a TCP socket,
-	 * speaks for both. SCTP and DCCP pass here as well.
+	 * An MPTCP parent (protocol 262) changes state too; its first subflow, a TCP socket, speaks for both. SCTP and DCCP
+	 * pass here as well.
 	 */
-	if (sk->sk_protocol != IPPROTO_TCP || old == new)
+	if (sk->sk_protocol != IPPROTO_TCP)
 		return 0;
-	tp = bpf_skc_to_tcp_sock(sk);
-	if (!tp)
+	c.tp = bpf_skc_to_tcp_sock(sk);
+	if (!c.tp)
 		return 0;
-	if (compat_is_mptcp(tp)) {
-		if (compat_is_mptcp_join(tp))
+	if (compat_is_mptcp(c.tp)) {
+		if (compat_is_mptcp_join(c.tp))
 			return 0;
-		flags |= SW_F_MPTCP;
+		c.flags = SW_F_MPTCP;
 	}
+	read_change(&c);
 
 	if (new == TCP_SYN_SENT || new == TCP_LISTEN)
-		on_open(sk, tp, flags, old, new);
-	else if (new == TCP_ESTABLISHED)
-		on_established(sk, tp, flags, old, new);
+		on_open(&c);
 	else if (new == TCP_CLOSE)
-		on_close(sk, tp, flags, old, new);
+		on_close(&c);
 	else
-		on_other_state(sk, tp, flags, old, new);
+		on_progress(&c);
 	return 0;
 }
 

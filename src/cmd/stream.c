@@ -45,7 +45,7 @@ struct stream {
 	uint64_t lines;	      /* about sockets */
 	uint64_t updates;
 	bool stop;
-	int error; /* -errno that ends the stream */
+	bool draining;
 };
 
 static bool wants(const struct options *o, const struct update *u)
@@ -80,8 +80,14 @@ static int take_record(void *ctx, void *data, size_t size)
 static int drain(void *ctx)
 {
 	struct stream *s = ctx;
+	int n;
 
-	return bpf_source__drain(s->bpf, take_record, s);
+	if (s->draining) /* told from within a drain: the ring is being read already */
+		return 0;
+	s->draining = true;
+	n = bpf_source__drain(s->bpf, take_record, s);
+	s->draining = false;
+	return n;
 }
 
 static void tell_update(void *ctx, const struct update *u)

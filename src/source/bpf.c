@@ -13,30 +13,35 @@
 #include "source/tracefs.h"
 #include "sockwatch.skel.h"
 
-/* The programs of the skeleton, in the order of struct bpf_hook. */
+/* What hook needs which program of the skeleton. Two may share one: then they stand side by side. */
 static const struct {
-	struct bpf_hook hook;
+	const char *name, *purpose;
+	bool required;
 	const char *program;
 	const char *category, *event; /* of a classic tracepoint; NULL: libbpf attaches it */
 } hook_table[BPF_HOOKS] = {
-	{ { "tp_btf/inet_sock_set_state", "connect, listen, established and close of every TCP socket", true,
-	    -ENODATA },
-	  "sock_state",
-	  NULL,
-	  NULL },
-	{ { "tracepoint/syscalls/sys_exit_accept4", "who accepted a connection (accept4)", true, -ENODATA },
-	  "accept4_exit",
-	  "syscalls",
-	  "sys_exit_accept4" },
-	{ { "tracepoint/syscalls/sys_exit_accept", "who accepted a connection (accept)", true, -ENODATA },
-	  "accept_exit",
-	  "syscalls",
-	  "sys_exit_accept" },
-	{ { "tp_btf/io_uring_complete", "who accepted a connection (io_uring)", false, -ENODATA },
-	  "uring_complete",
-	  NULL,
-	  NULL },
-	{ { "iter/tcp", "owners of listeners that were there first", false, -ENODATA }, "adopt_listeners", NULL, NULL },
+	{ .name = "tp_btf/inet_sock_set_state",
+	  .purpose = "connect, listen, established and close of every TCP socket",
+	  .required = true,
+	  .program = "sock_state" },
+	{ .name = "tracepoint/syscalls/sys_exit_accept4",
+	  .purpose = "who accepted a connection (accept4)",
+	  .required = true,
+	  .program = "accept_exit",
+	  .category = "syscalls",
+	  .event = "sys_exit_accept4" },
+	{ .name = "tracepoint/syscalls/sys_exit_accept",
+	  .purpose = "who accepted a connection (accept)",
+	  .required = true,
+	  .program = "accept_exit",
+	  .category = "syscalls",
+	  .event = "sys_exit_accept" },
+	{ .name = "tp_btf/io_uring_complete",
+	  .purpose = "who accepted a connection (io_uring)",
+	  .program = "uring_complete" },
+	{ .name = "iter/tcp",
+	  .purpose = "owners of listeners that were there first, for their children",
+	  .program = "adopt_listeners" },
 };
 
 struct bpf_source {
@@ -67,7 +72,17 @@ static int print(enum libbpf_print_level level, const char *fmt, va_list args)
 void bpf_source__hooks(struct bpf_hook *ret_hooks)
 {
 	for (unsigned int i = 0; i < BPF_HOOKS; i++)
-		ret_hooks[i] = hook_table[i].hook;
+		ret_hooks[i] = (struct bpf_hook){
+			.name = hook_table[i].name,
+			.purpose = hook_table[i].purpose,
+			.required = hook_table[i].required,
+			.error = -ENODATA,
+		};
+}
+
+static struct bpf_program *program_of(const struct sockwatch_bpf *skel, unsigned int i)
+{
+	return bpf_object__find_program_by_name(skel->obj, hook_table[i].program);
 }
 
 /* An object with the programs whose hook has no error but -ENODATA, loaded. */
@@ -83,10 +98,11 @@ static int load(const struct bpf_config *config, const struct bpf_hook *hooks, s
 		return -errno;
 	skel->rodata->all_states = config->all_states;
 	bpf_map__set_max_entries(skel->maps.ring, config->ring_bytes);
+	for (unsigned int i = 0; i < BPF_HOOKS; i++)
+		bpf_program__set_autoload(program_of(skel, i), false);
 	for (unsigned int i = 0; i < BPF_HOOKS; i++) {
-		struct bpf_program *p = bpf_object__find_program_by_name(skel->obj, hook_table[i].program);
-
-		bpf_program__set_autoload(p, hooks[i].error == -ENODATA);
+		if (hooks[i].error == -ENODATA)
+			bpf_program__set_autoload(program_of(skel, i), true);
 	}
 	err = sockwatch_bpf__load(skel);
 	if (err) {
@@ -99,7 +115,7 @@ static int load(const struct bpf_config *config, const struct bpf_hook *hooks, s
 
 static int attach(struct sockwatch_bpf *skel, unsigned int i, struct bpf_link **ret)
 {
-	struct bpf_program *p = bpf_object__find_program_by_name(skel->obj, hook_table[i].program);
+	struct bpf_program *p = program_of(skel, i);
 	struct bpf_link *link;
 	int fd;
 
@@ -151,15 +167,13 @@ static int give(void *ctx, void *data, size_t size)
 static int attach_all(struct bpf_source *b, struct bpf_hook *hooks)
 {
 	for (unsigned int i = 0; i < BPF_HOOKS; i++) {
-		struct bpf_program *p = bpf_object__find_program_by_name(b->skel->obj, hook_table[i].program);
-
 		b->program_fds[i] = -1;
 		if (hooks[i].error != -ENODATA)
 			continue;
 		hooks[i].error = attach(b->skel, i, &b->links[i]);
 		if (hooks[i].error && hooks[i].required)
 			return hooks[i].error;
-		b->program_fds[i] = bpf_program__fd(p);
+		b->program_fds[i] = bpf_program__fd(program_of(b->skel, i));
 	}
 	return 0;
 }
@@ -239,6 +253,8 @@ void bpf_source__losses(const struct bpf_source *b, struct sw_losses *ret)
 		 * A program that is interrupted by an event of its own kind is not run again for that event (from 6.2);
 		 * the kernel only counts it.
 		 */
+		if (i && b->program_fds[i] == b->program_fds[i - 1])
+			continue;
 		if (b->program_fds[i] >= 0 && !bpf_obj_get_info_by_fd(b->program_fds[i], &info, &len))
 			ret->helper += info.recursion_misses;
 	}

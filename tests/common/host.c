@@ -119,6 +119,10 @@ static void hold(struct host *h, struct host_sock *s, int life)
 	s->ever |= 1ULL << life;
 	if (!s->inode)
 		s->inode = ++h->last_inode;
+	for (int i = 0; i < HOST_SOCKETS; i++) {
+		if (h->socks[i].queued && h->socks[i].listener == s - h->socks)
+			h->socks[i].listeners |= s->ever;
+	}
 }
 
 static int any_process(struct host *h)
@@ -154,8 +158,10 @@ static void do_listen(struct host *h)
 	s->netns += host__roll(h, HOST_NAMESPACES);
 	set_ends(h, s, 80 + host__roll(h, 2), 0);
 	memset(s->ends.remote, 0, sizeof(s->ends.remote));
-	if (chance(h, 60))
+	if (chance(h, 60)) {
 		memset(s->ends.local, 0, sizeof(s->ends.local));
+		s->mapped = false;
+	}
 	s->cookie = ++h->last_cookie;
 	hold(h, s, any_process(h));
 	host_wire__state(h, s, STATE_LISTEN, any_holder(h, s));
@@ -211,6 +217,18 @@ static bool is_listening(const struct host_sock *s)
 	return s->kind == HOST_FULL && s->state == STATE_LISTEN;
 }
 
+static bool takes(const struct host_sock *l, struct host_sock *s)
+{
+	static const uint8_t any[16];
+
+	if (l->ends.family == s->ends.family) {
+		s->mapped = l->mapped;
+		return true;
+	}
+	s->mapped = true;
+	return l->ends.family == 6 && !memcmp(l->ends.local, any, sizeof(any));
+}
+
 /* A connection comes in: as a request, or with data in the SYN (fast open) as a child at once. */
 static void do_syn(struct host *h)
 {
@@ -222,7 +240,7 @@ static void do_syn(struct host *h)
 	set_ends(h, s, l->ends.local_port, 40000 + host__roll(h, 3));
 	s->listener = (int)(l - h->socks);
 	s->expires_ns = h->now_ns + 60 * SECOND_NS;
-	if (s->ends.family != l->ends.family || !take_ends(h, s)) {
+	if (!takes(l, s) || !take_ends(h, s)) {
 		s->kind = HOST_FREE;
 		return;
 	}

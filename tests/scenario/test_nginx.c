@@ -172,9 +172,11 @@ static void assert_connection(const struct truth *t, int server, int port)
 {
 	const struct connection *client = t->client[server][port], *child = t->server[server][port];
 
-	if (!client || !child)
+	if (!client || !child) {
 		fail_msg("port %d > %d: the stream lacks %s", port, SHARED + server,
 			 client ? "the server's" : "the client's");
+		return;
+	}
 	assert_taken(&client->connect, t->connected_by[server][port], "curl", "connect");
 	assert_string_equal(client->direction, "out");
 	assert_int_equal(client->established.count, 1);

@@ -19,6 +19,10 @@
 #define PORT	2222
 #define PAYLOAD 65536
 
+static const char host_key[] = SCENARIO_DIR "/host";
+static const char key[] = SCENARIO_DIR "/key";
+static const char known_hosts[] = "UserKnownHostsFile=" SCENARIO_DIR "/known_hosts";
+static const char config_path[] = SCENARIO_DIR "/sshd_config";
 static const char config[] = "Port 2222\n"
 			     "ListenAddress 127.0.0.1\n"
 			     "HostKey " SCENARIO_DIR "/host\n"
@@ -137,16 +141,15 @@ static void both_sides_of_a_session_are_shown(void **state)
 	scenario__need(SSH);
 	scenario__need(KEYGEN);
 	assert_int_equal(mkdir("/run/sshd", 0755), 0);
-	make_key(s, SCENARIO_DIR "/host");
-	make_key(s, SCENARIO_DIR "/key");
+	make_key(s, host_key);
+	make_key(s, key);
 	scenario__write("sshd_config", config);
 	write_payload();
-	sshd = scenario__spawn(s, SCENARIO_ARGV(SSHD, "-D", "-e", "-f", SCENARIO_DIR "/sshd_config"), NULL, NULL);
+	sshd = scenario__spawn(s, SCENARIO_ARGV(SSHD, "-D", "-e", "-f", config_path), NULL, NULL);
 	scenario__wait(s, listens, NULL, "sshd listens, and the stream says so");
 	ssh = scenario__spawn(s,
-			      SCENARIO_ARGV(SSH, "-F", "none", "-i", SCENARIO_DIR "/key", "-p", "2222", "-o",
-					    "IdentitiesOnly=yes", "-o", "BatchMode=yes", "-o",
-					    "UserKnownHostsFile=" SCENARIO_DIR "/known_hosts", "-o",
+			      SCENARIO_ARGV(SSH, "-F", "none", "-i", key, "-p", "2222", "-o", "IdentitiesOnly=yes",
+					    "-o", "BatchMode=yes", "-o", known_hosts, "-o",
 					    "StrictHostKeyChecking=accept-new", "root@127.0.0.1", "cat"),
 			      "payload", "received");
 	scenario__join(s, ssh);
