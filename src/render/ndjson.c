@@ -19,8 +19,9 @@ static void add_endpoints(struct buffer *out, const struct sock *sock)
 
 	json__literal(out, ",\"local_address\":\"");
 	add_address(out, ends->family, ends->local);
-	json__literal(out, "\",\"local_port\":");
-	buffer__addu(out, ends->local_port);
+	json__literal(out, "\"");
+	if (ends->local_port) /* chosen only after SYN_SENT, unless bound first */
+		json__integer(out, "local_port", ends->local_port);
 	if (forms__is_listener(sock))
 		return;
 	json__literal(out, ",\"remote_address\":\"");

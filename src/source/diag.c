@@ -57,7 +57,7 @@ struct query {
 
 static int lock_to_kernel(struct mnl_socket *socket)
 {
-	struct sockaddr_nl kernel = {.nl_family = AF_NETLINK};
+	struct sockaddr_nl kernel = { .nl_family = AF_NETLINK };
 
 	if (!mnl_socket_get_portid(socket) && mnl_socket_bind(socket, 0, MNL_SOCKET_AUTOPID))
 		return -errno;
@@ -125,9 +125,9 @@ static int send_query(struct diag *d, const struct query *q)
 /* Bytes of one datagram of the kernel, or -errno. */
 static ssize_t receive(struct diag *d, int flags)
 {
-	struct sockaddr_nl from = {0};
-	struct iovec iov = {.iov_base = d->buf, .iov_len = DIAG_BUFFER_SIZE};
-	struct msghdr msg = {.msg_name = &from, .msg_namelen = sizeof(from), .msg_iov = &iov, .msg_iovlen = 1};
+	struct sockaddr_nl from = { 0 };
+	struct iovec iov = { .iov_base = d->buf, .iov_len = DIAG_BUFFER_SIZE };
+	struct msghdr msg = { .msg_name = &from, .msg_namelen = sizeof(from), .msg_iov = &iov, .msg_iovlen = 1 };
 	ssize_t n;
 
 	do {
@@ -174,7 +174,9 @@ static int run(struct diag *d, const struct query *q, diag_row_fn fn, void *ctx,
 	int err;
 
 	for (tries = 0; tries < DIAG_TRIES; tries++) {
-		struct diag_answer a = {.portid = mnl_socket_get_portid(d->socket), .netns = d->netns, .fn = fn, .ctx = ctx};
+		struct diag_answer a = {
+			.portid = mnl_socket_get_portid(d->socket), .netns = d->netns, .fn = fn, .ctx = ctx
+		};
 
 		err = run_once(d, q, &a);
 		if (err || !a.interrupted)
@@ -208,7 +210,7 @@ static int stop_at_first(void *ctx, const struct row *row)
 /* 1, 0 or -errno. */
 static int has_mptcp(struct diag *d)
 {
-	const struct query q = {.protocol = IPPROTO_MPTCP, .states = DIAG_ALL_STATES};
+	const struct query q = { .protocol = IPPROTO_MPTCP, .states = DIAG_ALL_STATES };
 	bool interrupted;
 	int err;
 
@@ -246,7 +248,7 @@ static int add_subflow(void *ctx, const struct row *row)
 		if (err)
 			return err;
 	}
-	s->items[s->count++] = (struct subflow){.cookie = row->cookie, .join = row->mptcp_join};
+	s->items[s->count++] = (struct subflow){ .cookie = row->cookie, .join = row->mptcp_join };
 	return 0;
 }
 
@@ -259,7 +261,7 @@ static int compare_subflows(const void *a, const void *b)
 
 static int collect_subflows(struct diag *d, uint32_t states, struct subflows *s)
 {
-	const struct query q = {.protocol = IPPROTO_TCP, .states = states, .ext = DIAG_EXT_ULP};
+	const struct query q = { .protocol = IPPROTO_TCP, .states = states, .ext = DIAG_EXT_ULP };
 	bool interrupted;
 	int err = has_mptcp(d);
 
@@ -280,7 +282,7 @@ struct marker {
 static int mark_row(void *ctx, const struct row *row)
 {
 	const struct marker *m = ctx;
-	const struct subflow key = {.cookie = row->cookie}, *found = NULL;
+	const struct subflow key = { .cookie = row->cookie }, *found = NULL;
 	struct row marked = *row;
 
 	if (m->subflows.count)
@@ -294,8 +296,8 @@ static int mark_row(void *ctx, const struct row *row)
 
 int diag__dump(struct diag *d, uint32_t states, diag_row_fn fn, void *ctx)
 {
-	const struct query q = {.protocol = IPPROTO_TCP, .states = states};
-	struct marker m = {.fn = fn, .ctx = ctx};
+	const struct query q = { .protocol = IPPROTO_TCP, .states = states };
+	struct marker m = { .fn = fn, .ctx = ctx };
 	bool interrupted = false;
 	int err;
 

@@ -2,7 +2,6 @@
 #include "source/diag_parse.h"
 
 #include <errno.h>
-#include <limits.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -161,7 +160,7 @@ static int take_row(const struct nlmsghdr *nlh, const struct diag_answer *a)
 {
 	const struct inet_diag_msg *msg = mnl_nlmsg_get_payload(nlh);
 	size_t len = mnl_nlmsg_get_payload_len(nlh);
-	struct row row = {0};
+	struct row row = { 0 };
 
 	if (len < sizeof(*msg))
 		return -EBADMSG;
@@ -215,25 +214,37 @@ static int take_message(const struct nlmsghdr *nlh, struct diag_answer *a)
 	}
 }
 
+/* Not mnl_nlmsg_ok, which takes lengths from 2 GiB on for negative ones, hence for small (libmnl 1.0.5). */
+static bool is_whole(const struct nlmsghdr *nlh, size_t left)
+{
+	return left >= sizeof(*nlh) && nlh->nlmsg_len >= sizeof(*nlh) && nlh->nlmsg_len <= left;
+}
+
 int diag_answer__take(struct diag_answer *a, const void *data, size_t len)
 {
-	const struct nlmsghdr *nlh = data;
-	int left, err;
+	const char *at = data, *end = at + len;
+	int err;
 
-	if (len == 0 || len > INT_MAX)
-		return -EBADMSG;
-	for (left = (int)len; mnl_nlmsg_ok(nlh, left); nlh = mnl_nlmsg_next(nlh, &left)) {
+	while (at < end) {
+		const struct nlmsghdr *nlh = (const struct nlmsghdr *)at;
+		size_t left = (size_t)(end - at), size;
+
+		if (!is_whole(nlh, left))
+			return -EBADMSG;
 		err = take_message(nlh, a);
 		if (err || a->done)
 			return err;
+		/* The padding of the last message need not be there. */
+		size = MNL_ALIGN((size_t)nlh->nlmsg_len);
+		at += size < left ? size : left;
 	}
-	return left > 0 ? -EBADMSG : 0;
+	return len ? 0 : -EBADMSG;
 }
 
 int diag__parse(const void *data, size_t len, unsigned int seq, unsigned int portid, uint32_t netns, diag_row_fn fn,
 		void *ctx)
 {
-	struct diag_answer a = {.seq = seq, .portid = portid, .netns = netns, .fn = fn, .ctx = ctx};
+	struct diag_answer a = { .seq = seq, .portid = portid, .netns = netns, .fn = fn, .ctx = ctx };
 	int err = diag_answer__take(&a, data, len);
 
 	if (err)

@@ -100,7 +100,7 @@ static int add_netns(struct finder *f, uint32_t inode, int fd)
 		close(fd);
 		return err;
 	}
-	list->items[list->count++] = (struct netns){.inode = inode, .fd = fd};
+	list->items[list->count++] = (struct netns){ .inode = inode, .fd = fd };
 	return 0;
 }
 
@@ -197,7 +197,8 @@ static void unescape(char *s)
 	char *to = s;
 
 	while (*s) {
-		if (s[0] == '\\' && s[1] >= '0' && s[1] <= '3' && s[2] >= '0' && s[2] <= '7' && s[3] >= '0' && s[3] <= '7') {
+		if (s[0] == '\\' && s[1] >= '0' && s[1] <= '3' && s[2] >= '0' && s[2] <= '7' && s[3] >= '0' &&
+		    s[3] <= '7') {
 			*to++ = (char)((s[1] - '0') << 6 | (s[2] - '0') << 3 | (s[3] - '0'));
 			s += 4;
 		} else {
@@ -292,7 +293,7 @@ static int take_mounts(struct finder *f, int proc)
 int netns__list(const char *proc, struct netns_list *ret)
 {
 	_cleanup_close_ int fd = open(proc, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	struct finder f = {0};
+	struct finder f = { 0 };
 	int err;
 
 	if (fd < 0)
@@ -321,7 +322,7 @@ void netns__list_free(struct netns_list *list)
 	for (i = 0; i < list->count; i++)
 		close(list->items[i].fd);
 	free(list->items);
-	*list = (struct netns_list){0};
+	*list = (struct netns_list){ 0 };
 }
 
 struct visit {
@@ -341,7 +342,7 @@ static void *visit(void *arg)
 
 int netns__call(int ns_fd, int (*fn)(void *ctx), void *ctx)
 {
-	struct visit v = {.ns_fd = ns_fd, .fn = fn, .ctx = ctx};
+	struct visit v = { .ns_fd = ns_fd, .fn = fn, .ctx = ctx };
 	sigset_t all, old;
 	pthread_t thread;
 	int err;

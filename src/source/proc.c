@@ -73,7 +73,7 @@ static int add_fd(struct scanner *s, uint64_t inode, uint32_t pid, uint32_t fd)
 		scan->fds = fds;
 		s->size = size;
 	}
-	scan->fds[scan->count++] = (struct proc_fd){.inode = inode, .pid = pid, .fd = (int)fd};
+	scan->fds[scan->count++] = (struct proc_fd){ .inode = inode, .pid = pid, .fd = (int)fd };
 	return 0;
 }
 
@@ -181,7 +181,7 @@ int proc__scan(const char *proc, struct proc_scan *ret)
 
 	if (!s)
 		return -ENOMEM;
-	s->scan = (struct proc_scan){0};
+	s->scan = (struct proc_scan){ 0 };
 	s->size = 0;
 	err = take_processes(s, proc);
 	if (err) {
@@ -198,7 +198,7 @@ int proc__scan(const char *proc, struct proc_scan *ret)
 void proc__scan_free(struct proc_scan *scan)
 {
 	free(scan->fds);
-	*scan = (struct proc_scan){0};
+	*scan = (struct proc_scan){ 0 };
 }
 
 const struct proc_fd *proc__holders(const struct proc_scan *scan, uint64_t inode, size_t *ret_count)

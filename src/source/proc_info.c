@@ -208,7 +208,7 @@ static int read_cgroup(int dir, struct proc_info *info)
 
 static int read_all(int dir, struct proc_info *info)
 {
-	struct proc_info again = {0};
+	struct proc_info again = { 0 };
 	int err = read_stat(dir, info);
 
 	if (!err)
@@ -229,7 +229,7 @@ static int read_all(int dir, struct proc_info *info)
 
 int proc__info(const char *proc, uint32_t pid, struct proc_info *ret)
 {
-	struct proc_info info = {.pid = pid};
+	struct proc_info info = { .pid = pid };
 	_cleanup_close_ int root = open(proc, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	_cleanup_close_ int dir = -1;
 	char name[16];
@@ -255,5 +255,5 @@ void proc__info_free(struct proc_info *info)
 	free(info->cmdline);
 	free(info->exe);
 	free(info->cgroup);
-	*info = (struct proc_info){0};
+	*info = (struct proc_info){ 0 };
 }

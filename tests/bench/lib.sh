@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #
 # For tests/bench/run: processes that are surely ended, waiting, figures from /proc, rows.
@@ -72,8 +73,8 @@ wait_for() {
 }
 
 cpu_ticks() { # into $ticks_idle $ticks_all
-	local label user nice system iowait irq softirq steal
-	read -r label user nice system ticks_idle iowait irq softirq steal _ </proc/stat
+	local user nice system iowait irq softirq steal
+	read -r _ user nice system ticks_idle iowait irq softirq steal _ </proc/stat
 	ticks_idle=$((ticks_idle + iowait))
 	ticks_all=$((ticks_idle + user + nice + system + irq + softirq + steal))
 }
@@ -100,11 +101,11 @@ snapshot() {
 	local line fields ns=0
 	read -r line <"/proc/$2/stat"
 	read -ra fields <<<"${line##*) }"
-	into[user]=${fields[11]} into[system]=${fields[12]}
+	into['user']=${fields[11]} into['system']=${fields[12]}
 	read -r ns _ 2>/dev/null <"/proc/$2/schedstat"
-	[ "$ns" != 0 ] || ns=$(((into[user] + into[system]) * 1000000000 / ticks_per_second))
-	into[ns]=$ns
-	into[wakes]=$(awk '/^voluntary_ctxt/ { print $2 }' "/proc/$2/status")
+	[ "$ns" != 0 ] || ns=$(((into['user'] + into['system']) * 1000000000 / ticks_per_second))
+	into['ns']=$ns
+	into['wakes']=$(awk '/^voluntary_ctxt/ { print $2 }' "/proc/$2/status")
 }
 ticks_per_second=$(getconf CLK_TCK)
 

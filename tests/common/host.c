@@ -119,10 +119,6 @@ static void hold(struct host *h, struct host_sock *s, int life)
 	s->ever |= 1ULL << life;
 	if (!s->inode)
 		s->inode = ++h->last_inode;
-	for (int i = 0; i < HOST_SOCKETS; i++) {
-		if (h->socks[i].queued && h->socks[i].listener == s - h->socks)
-			h->socks[i].listeners |= s->ever;
-	}
 }
 
 static int any_process(struct host *h)
@@ -245,7 +241,7 @@ static void do_syn(struct host *h)
 		return;
 	}
 	if (chance(h, 15))
-		host_wire__clone(h, s, l);
+		host_wire__clone(s, l);
 }
 
 static bool is_request(const struct host_sock *s)
@@ -266,7 +262,7 @@ static void do_complete(struct host *h)
 	if (!s)
 		return;
 	if (s->kind == HOST_REQUEST)
-		host_wire__clone(h, s, &h->socks[s->listener]);
+		host_wire__clone(s, &h->socks[s->listener]);
 	host_wire__state(h, s, STATE_ESTABLISHED, -1);
 }
 
@@ -336,7 +332,7 @@ static void shut(struct host *h, struct host_sock *s, uint8_t state)
 
 static bool is_connection(const struct host_sock *s)
 {
-	return s->kind == HOST_FULL && s->state != STATE_CLOSE && s->state != STATE_LISTEN && s->state != STATE_SYN_RECV;
+	return s->kind == HOST_FULL && s->state != STATE_CLOSE && s->state != STATE_LISTEN;
 }
 
 /* The peer, or the process, does the next thing. */
@@ -351,8 +347,9 @@ static void do_advance(struct host *h)
 		end(h, s, false);
 		return;
 	}
-	s->got_fin |= peer && s->state != STATE_SYN_SENT;
+	s->got_fin |= peer && s->state != STATE_SYN_SENT && s->state != STATE_SYN_RECV;
 	switch (s->state) {
+	case STATE_SYN_RECV:
 	case STATE_SYN_SENT:
 		host_wire__state(h, s, STATE_ESTABLISHED, -1);
 		break;

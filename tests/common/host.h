@@ -33,10 +33,9 @@ struct host_sock {
 	uint64_t expires_ns;
 	/* lives */
 	uint64_t holders;
-	uint64_t ever;	    /* held it at some time */
-	uint64_t listeners; /* held the listener it came through */
+	uint64_t ever; /* held it at some time */
+	uint64_t came_through; /* cookie of the listener; 0: none */
 	/* what the kernel side keeps */
-	bool known;
 	uint32_t seq;
 	uint8_t direction;
 	uint64_t opened_ns;

@@ -74,7 +74,6 @@ static void send_open(struct host *h, struct host_sock *s, uint8_t old_state, in
 	bool listens = s->state == STATE_LISTEN;
 	union wire w = fill(h, s, listens ? SW_REC_LISTEN : SW_REC_CONNECT, old_state);
 
-	s->known = true;
 	s->owner.process = host__process(h, life);
 	s->owner.attribution = listens ? SW_ATTR_LISTEN : SW_ATTR_CONNECT;
 	s->direction = listens ? SW_DIR_LISTEN : SW_DIR_OUT;
@@ -87,19 +86,24 @@ static void send_open(struct host *h, struct host_sock *s, uint8_t old_state, in
 	send(h, s, &w);
 }
 
+/* What was cloned from the listener is made the child's own. */
+static void become_child(struct host_sock *s)
+{
+	s->seq = 0;
+	s->direction = SW_DIR_IN;
+	if (s->owner.attribution)
+		s->owner.attribution = SW_ATTR_LISTENER;
+}
+
 static void send_established(struct host *h, struct host_sock *s, uint8_t old_state)
 {
 	union wire w;
 
 	cookie_of(h, s);
 	w = fill(h, s, SW_REC_ESTABLISHED, old_state);
-	s->known = true;
 	if (old_state == STATE_SYN_RECV) {
 		s->opened_ns = w.base.time_ns;
-		s->seq = 0;
-		s->direction = SW_DIR_IN;
-		if (s->owner.attribution)
-			s->owner.attribution = SW_ATTR_LISTENER;
+		become_child(s);
 	} else {
 		s->direction = SW_DIR_OUT;
 	}
@@ -113,7 +117,6 @@ static void send_state(struct host *h, struct host_sock *s, uint8_t old_state)
 
 	cookie_of(h, s);
 	w = fill(h, s, SW_REC_STATE, old_state);
-	s->known = true;
 	take_claim(s);
 	s->seq++;
 	send(h, s, &w);
@@ -141,7 +144,6 @@ void host_wire__state(struct host *h, struct host_sock *s, uint8_t state, int li
 void host_wire__close(struct host *h, struct host_sock *s, struct host_sock *timewait)
 {
 	uint8_t old_state = s->state;
-	struct host_sock unknown;
 	union wire w;
 
 	s->state = STATE_CLOSE;
@@ -150,36 +152,28 @@ void host_wire__close(struct host *h, struct host_sock *s, struct host_sock *tim
 		timewait->cookie = s->cookie;
 	if (!h->attached)
 		return;
-	unknown = *s;
 	w = fill(h, s, SW_REC_CLOSE, old_state);
-	if (s->known) {
-		s->seq++;
-	} else {
-		memset(&unknown.owner, 0, sizeof(unknown.owner));
-		unknown.seq = 1;
-		unknown.direction = SW_DIR_UNKNOWN;
-		unknown.opened_ns = 0;
-	}
-	take_claim(s->known ? s : &unknown);
+	if (old_state == STATE_SYN_RECV)
+		become_child(s);
+	take_claim(s);
 	s->claim.attribution = SW_ATTR_NONE;
+	s->seq++;
 	if (s->got_fin)
 		w.base.flags |= SW_F_GOT_FIN;
 	if (timewait) {
 		w.base.flags |= SW_F_TIMEWAIT;
-		timewait->owner = s->known ? s->owner : unknown.owner;
+		timewait->owner = s->owner;
 	}
-	w.close.opened_ns = s->known ? s->opened_ns : 0;
-	send(h, s->known ? s : &unknown, &w);
+	w.close.opened_ns = s->opened_ns;
+	send(h, s, &w);
 }
 
-void host_wire__clone(struct host *h, struct host_sock *s, const struct host_sock *l)
+void host_wire__clone(struct host_sock *s, const struct host_sock *l)
 {
-	(void)h;
 	s->kind = HOST_FULL;
 	s->state = STATE_SYN_RECV;
 	s->queued = true;
-	s->listeners = l->ever;
-	s->known = l->known;
+	s->came_through = l->cookie;
 	s->seq = l->seq;
 	s->direction = l->direction;
 	s->owner = l->owner;

@@ -11,7 +11,7 @@ void host_wire__state(struct host *h, struct host_sock *s, uint8_t state, int li
 /* The same to CLOSE. timewait: the entry in the socket's place, or NULL. */
 void host_wire__close(struct host *h, struct host_sock *s, struct host_sock *timewait);
 /* s becomes a full socket in SYN_RECV, a child of l. */
-void host_wire__clone(struct host *h, struct host_sock *s, const struct host_sock *l);
+void host_wire__clone(struct host_sock *s, const struct host_sock *l);
 void host_wire__accept(struct host *h, struct host_sock *s, int life);
 
 #endif

@@ -18,7 +18,7 @@ static int take(void *ctx, const struct row *row)
 /* The first message says which sequence number and port id are expected, so that captured answers go all the way. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	struct nlmsghdr first = {0};
+	struct nlmsghdr first = { 0 };
 
 	memcpy(&first, data, size < sizeof(first) ? size : sizeof(first));
 	diag__parse(data, size, first.nlmsg_seq, first.nlmsg_pid, 1, take, NULL);

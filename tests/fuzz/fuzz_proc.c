@@ -9,7 +9,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	const char *text = (const char *)data;
-	struct proc_info info = {0};
+	struct proc_info info = { 0 };
 	char *path = NULL;
 	uint64_t inode;
 	uint32_t uid;

@@ -12,28 +12,39 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 #define INPUT_MAX (1024 * 1024)
 
+/* The bytes are in memory of exactly their size, so that a sanitizer sees a read behind them. */
+static int replay_stream(FILE *file)
+{
+	struct stat st;
+	uint8_t *data;
+	size_t size;
+
+	if (fstat(fileno(file), &st))
+		return -errno;
+	if (!S_ISREG(st.st_mode) || st.st_size > INPUT_MAX)
+		return -EINVAL;
+	size = (size_t)st.st_size;
+	data = malloc(size ? size : 1);
+	if (!data)
+		return -ENOMEM;
+	if (fread(data, 1, size, file) != size) {
+		free(data);
+		return -EIO;
+	}
+	LLVMFuzzerTestOneInput(data, size);
+	free(data);
+	return 0;
+}
+
 static int replay_file(const char *dir, const char *name)
 {
 	_cleanup_fclose_ FILE *file = NULL;
-	_cleanup_free_ uint8_t *data = NULL;
 	char path[4096];
-	struct stat st;
 
 	if (snprintf(path, sizeof(path), "%s/%s", dir, name) >= (int)sizeof(path))
 		return -ENAMETOOLONG;
 	file = fopen(path, "rbe");
-	if (!file || fstat(fileno(file), &st))
-		return -errno;
-	if (!S_ISREG(st.st_mode) || st.st_size > INPUT_MAX)
-		return -EINVAL;
-	/* Exactly as large as the file, so that a sanitizer sees a read behind it. */
-	data = malloc(st.st_size ? (size_t)st.st_size : 1);
-	if (!data)
-		return -ENOMEM;
-	if (fread(data, 1, (size_t)st.st_size, file) != (size_t)st.st_size)
-		return -EIO;
-	LLVMFuzzerTestOneInput(data, (size_t)st.st_size);
-	return 0;
+	return file ? replay_stream(file) : -errno;
 }
 
 /* The number of files run, or -errno. */

@@ -2,6 +2,7 @@
 /*
  * A storm of short TCP connections over loopback: prefork servers on one listener, clients that connect, exchange a few
  * bytes and close. Nothing but the system calls of the connections runs while it is timed. Prints one line of JSON.
+ * SIGINT to the process group (Ctrl-C) ends it early, in good order.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -33,6 +34,7 @@
 #define PORTS_PER_PEER 8000 /* of the some 28 000 ephemeral ones; TIME_WAIT keeps each for a minute */
 #define PEERS_MAX      250
 #define NS_PER_SECOND  1000000000ull
+#define ARREARS_NS     50000000ull
 #define GRACE_SECONDS  10 /* for the servers, after the clients' time is up */
 
 struct config {
@@ -60,6 +62,13 @@ struct worker {
 };
 
 static char payload[BYTES_MAX];
+static volatile sig_atomic_t stopped;
+
+static void note_stop(int signal_number)
+{
+	(void)signal_number;
+	stopped = 1;
+}
 
 static uint64_t now_ns(void)
 {
@@ -172,16 +181,19 @@ static void sleep_until(uint64_t ns)
 static void run_client(struct worker *w)
 {
 	const struct config *config = w->config;
-	uint64_t start = now_ns(), end = start + config->seconds * NS_PER_SECOND;
+	uint64_t due = now_ns(), end = due + config->seconds * NS_PER_SECOND;
 	uint64_t gap = config->rate ? NS_PER_SECOND * config->clients / config->rate : 0;
 
-	for (uint64_t i = 0; i < w->connections; i++) {
+	for (uint64_t i = 0; i < w->connections && !stopped; i++, due += gap) {
 		uint64_t now = now_ns();
 
 		if (now >= end)
 			break;
-		if (gap && now < start + i * gap)
-			sleep_until(start + i * gap);
+		/* Small delays are made up for; a pause (SIGSTOP) is not. */
+		if (due + ARREARS_NS < now)
+			due = now;
+		if (gap && now < due)
+			sleep_until(due);
 		/* Spread by pid, so that the clients do not fight for one peer's ports. */
 		if (connect_once(w, i + w->pid)) {
 			w->counter->done++;
@@ -384,6 +396,7 @@ static int run(struct config *config)
 
 	if (clients == MAP_FAILED)
 		die("mmap");
+	sigaction(SIGINT, &(struct sigaction){ .sa_handler = note_stop, .sa_flags = SA_RESTART }, NULL);
 	/* Ends the workers too: whatever hangs. */
 	alarm((unsigned int)(config->seconds + GRACE_SECONDS));
 	start_workers(config, listener, clients, pids);

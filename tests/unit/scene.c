@@ -158,7 +158,8 @@ static void random_sock(struct scene *scene, enum event event)
 	*sock = (struct sock){
 		.cookie = 1 + scene__roll(INT64_MAX),
 		.inode = scene__roll(2) ? scene__roll(INT64_MAX) : 0,
-		.ends = { .family = scene__roll(2) ? 4 : 6, .local_port = (uint16_t)scene__roll(65536) },
+		.ends = { .family = scene__roll(2) ? 4 : 6,
+			  .local_port = (uint16_t)(scene__roll(4) ? scene__roll(65536) : 0) },
 		.netns = (uint32_t)scene__roll(UINT32_MAX),
 		.state = (uint8_t)(1 + scene__roll(STATE_MAX - 1)),
 		.direction = (uint8_t)scene__roll(4),

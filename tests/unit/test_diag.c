@@ -83,7 +83,7 @@ static void add_done(struct datagram *d, int error)
 
 static void add_error(struct datagram *d, int error)
 {
-	const struct nlmsgerr body = {.error = error};
+	const struct nlmsgerr body = { .error = error };
 
 	add_message(d, NLMSG_ERROR);
 	memcpy(mnl_nlmsg_put_extra_header(d->last, sizeof(body)), &body, sizeof(body));
@@ -123,7 +123,7 @@ static int parse(const struct datagram *d, struct rows *rows)
 
 static void a_row_has_what_the_message_says(void **state)
 {
-	struct datagram d = {0};
+	struct datagram d = { 0 };
 	struct inet_diag_msg *msg = add_row(&d, AF_INET, STATE_ESTABLISHED);
 	struct rows rows;
 
@@ -166,17 +166,20 @@ static void t10_mapped_pairs_are_ipv4_and_a_wildcard_stays_ipv6(void **state)
 		const char *local, *remote;
 		int family;
 	} cases[] = {
-		{"::ffff:127.0.0.1", "::ffff:127.0.0.2", 4}, {"::ffff:127.0.0.1", "::", 4},
-		{"::", "::ffff:127.0.0.1", 4},		     {"::", "::", 6},
-		{"::1", "::1", 6},			     {"::127.0.0.1", "::127.0.0.2", 6},
-		{"2001:db8::1", "::ffff:127.0.0.1", 6},
+		{ "::ffff:127.0.0.1", "::ffff:127.0.0.2", 4 },
+		{ "::ffff:127.0.0.1", "::", 4 },
+		{ "::", "::ffff:127.0.0.1", 4 },
+		{ "::", "::", 6 },
+		{ "::1", "::1", 6 },
+		{ "::127.0.0.1", "::127.0.0.2", 6 },
+		{ "2001:db8::1", "::ffff:127.0.0.1", 6 },
 	};
 	struct rows rows;
 	size_t i;
 
 	(void)state;
 	for (i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
-		struct datagram d = {0};
+		struct datagram d = { 0 };
 		struct inet_diag_msg *msg = add_row(&d, AF_INET6, STATE_ESTABLISHED);
 		const uint8_t *ends;
 
@@ -201,17 +204,17 @@ static void t9_entries_that_end_without_an_event_are_minisocks(void **state)
 		uint32_t inode;
 		bool shutdown, minisock;
 	} cases[] = {
-		{STATE_TIME_WAIT, 3, 0, false, true},  {STATE_FIN_WAIT2, 3, 0, false, true},
-		{STATE_FIN_WAIT2, 2, 0, true, false},  {STATE_SYN_RECV, 1, 0, false, true},
-		{STATE_SYN_RECV, 1, 99, true, false},  {STATE_SYN_RECV, 1, 0, true, false},
-		{STATE_ESTABLISHED, 0, 0, true, false},
+		{ STATE_TIME_WAIT, 3, 0, false, true },	  { STATE_FIN_WAIT2, 3, 0, false, true },
+		{ STATE_FIN_WAIT2, 2, 0, true, false },	  { STATE_SYN_RECV, 1, 0, false, true },
+		{ STATE_SYN_RECV, 1, 99, true, false },	  { STATE_SYN_RECV, 1, 0, true, false },
+		{ STATE_ESTABLISHED, 0, 0, true, false },
 	};
 	struct rows rows;
 	size_t i;
 
 	(void)state;
 	for (i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
-		struct datagram d = {0};
+		struct datagram d = { 0 };
 		struct inet_diag_msg *msg = add_row(&d, AF_INET, cases[i].state);
 
 		msg->idiag_timer = cases[i].timer;
@@ -233,19 +236,19 @@ static void subflows_are_known_by_their_ulp_and_joins_by_their_flags(void **stat
 		uint32_t flags;
 		bool mptcp, join;
 	} cases[] = {
-		{"mptcp", MPTCP_SUBFLOW_FLAG_MCAP_REM | MPTCP_SUBFLOW_FLAG_MCAP_LOC, true, false},
-		{"mptcp", MPTCP_SUBFLOW_FLAG_JOIN_REM, true, true},
-		{"mptcp", MPTCP_SUBFLOW_FLAG_JOIN_LOC | MPTCP_SUBFLOW_FLAG_CONNECTED, true, true},
-		{"tls", 0, false, false},
-		{"mptcp2", 0, false, false},
-		{"mptc", 0, false, false},
+		{ "mptcp", MPTCP_SUBFLOW_FLAG_MCAP_REM | MPTCP_SUBFLOW_FLAG_MCAP_LOC, true, false },
+		{ "mptcp", MPTCP_SUBFLOW_FLAG_JOIN_REM, true, true },
+		{ "mptcp", MPTCP_SUBFLOW_FLAG_JOIN_LOC | MPTCP_SUBFLOW_FLAG_CONNECTED, true, true },
+		{ "tls", 0, false, false },
+		{ "mptcp2", 0, false, false },
+		{ "mptc", 0, false, false },
 	};
 	struct rows rows;
 	size_t i;
 
 	(void)state;
 	for (i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
-		struct datagram d = {0};
+		struct datagram d = { 0 };
 
 		add_row(&d, AF_INET, STATE_ESTABLISHED);
 		mnl_attr_put_u8(d.last, INET_DIAG_SHUTDOWN, 0);
@@ -259,7 +262,7 @@ static void subflows_are_known_by_their_ulp_and_joins_by_their_flags(void **stat
 
 static void an_empty_dump_is_done(void **state)
 {
-	struct datagram d = {0};
+	struct datagram d = { 0 };
 	struct rows rows;
 
 	(void)state;
@@ -270,7 +273,7 @@ static void an_empty_dump_is_done(void **state)
 
 static void a_datagram_cut_at_any_byte_is_refused(void **state)
 {
-	struct datagram d = {0};
+	struct datagram d = { 0 };
 	size_t first, second, len;
 	struct rows rows;
 
@@ -294,7 +297,7 @@ static void a_datagram_cut_at_any_byte_is_refused(void **state)
 
 static void a_message_cut_at_any_byte_by_its_own_length_is_refused(void **state)
 {
-	struct datagram d = {0};
+	struct datagram d = { 0 };
 	struct rows rows;
 	uint32_t full, len, min = sizeof(struct nlmsghdr) + sizeof(struct inet_diag_msg);
 
@@ -311,9 +314,28 @@ static void a_message_cut_at_any_byte_by_its_own_length_is_refused(void **state)
 	}
 }
 
+static void a_message_longer_than_the_datagram_is_refused(void **state)
+{
+	static const uint32_t more[] = { 1, 4, 4096, INT32_MAX, 0x80000000u, UINT32_MAX - 3, UINT32_MAX };
+	struct datagram d = { 0 };
+	struct rows rows;
+	uint32_t full;
+	size_t i;
+
+	(void)state;
+	add_row(&d, AF_INET, STATE_ESTABLISHED);
+	end_message(&d);
+	full = d.last->nlmsg_len;
+	for (i = 0; i < sizeof(more) / sizeof(*more); i++) {
+		d.last->nlmsg_len = more[i] < INT32_MAX ? full + more[i] : more[i];
+		assert_int_equal(parse(&d, &rows), -EBADMSG);
+		assert_int_equal(rows.count, 0);
+	}
+}
+
 static void foreign_sequence_and_port_id_are_refused(void **state)
 {
-	struct datagram d = {0};
+	struct datagram d = { 0 };
 	struct rows rows;
 
 	(void)state;
@@ -334,15 +356,19 @@ static void errors_of_the_kernel_come_out_as_they_are(void **state)
 	static const struct {
 		int error, done, message;
 	} cases[] = {
-		{0, 0, -EBADMSG},	      {-ENOENT, -ENOENT, -ENOENT},	{-EMSGSIZE, -EMSGSIZE, -EMSGSIZE},
-		{EPERM, -EBADMSG, -EBADMSG},  {-100000, -EBADMSG, -EBADMSG},	{INT32_MIN, -EBADMSG, -EBADMSG},
+		{ 0, 0, -EBADMSG },
+		{ -ENOENT, -ENOENT, -ENOENT },
+		{ -EMSGSIZE, -EMSGSIZE, -EMSGSIZE },
+		{ EPERM, -EBADMSG, -EBADMSG },
+		{ -100000, -EBADMSG, -EBADMSG },
+		{ INT32_MIN, -EBADMSG, -EBADMSG },
 	};
 	struct rows rows;
 	size_t i;
 
 	(void)state;
 	for (i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
-		struct datagram done = {0}, error = {0};
+		struct datagram done = { 0 }, error = { 0 };
 
 		add_done(&done, cases[i].error);
 		assert_int_equal(parse(&done, &rows), cases[i].done);
@@ -353,7 +379,7 @@ static void errors_of_the_kernel_come_out_as_they_are(void **state)
 
 static void short_done_and_error_messages_are_refused(void **state)
 {
-	struct datagram done = {0}, error = {0};
+	struct datagram done = { 0 }, error = { 0 };
 	struct rows rows;
 
 	(void)state;
@@ -368,7 +394,7 @@ static void short_done_and_error_messages_are_refused(void **state)
 
 static void an_interrupted_dump_says_so_after_its_rows(void **state)
 {
-	struct datagram d = {0};
+	struct datagram d = { 0 };
 	struct rows rows;
 
 	(void)state;
@@ -385,14 +411,14 @@ static void an_interrupted_dump_says_so_after_its_rows(void **state)
 
 static void overrun_and_unknown_messages_are_refused_and_noop_is_not(void **state)
 {
-	static const int types[] = {NLMSG_OVERRUN, SOCK_DIAG_BY_FAMILY - 1, SOCK_DESTROY, 0xffff};
-	struct datagram noop = {0};
+	static const int types[] = { NLMSG_OVERRUN, SOCK_DIAG_BY_FAMILY - 1, SOCK_DESTROY, 0xffff };
+	struct datagram noop = { 0 };
 	struct rows rows;
 	size_t i;
 
 	(void)state;
 	for (i = 0; i < sizeof(types) / sizeof(*types); i++) {
-		struct datagram d = {0};
+		struct datagram d = { 0 };
 
 		add_message(&d, types[i]);
 		mnl_nlmsg_put_extra_header(d.last, sizeof(struct inet_diag_msg));
@@ -407,10 +433,10 @@ static void overrun_and_unknown_messages_are_refused_and_noop_is_not(void **stat
 
 static void attributes_with_lying_lengths_are_refused(void **state)
 {
-	static const uint16_t lies[] = {0, 1, 2, 3, 6, 200, 0xffff};
-	struct datagram d = {0};
+	static const uint16_t lies[] = { 0, 1, 2, 3, 6, 200, 0xffff };
+	struct datagram d = { 0 };
 	struct nlattr *outer, *name, *info, *flags;
-	struct nlattr **all[] = {&outer, &name, &info, &flags};
+	struct nlattr **all[] = { &outer, &name, &info, &flags };
 	struct rows rows;
 	size_t i, k;
 
@@ -439,14 +465,15 @@ static void attributes_with_lying_lengths_are_refused(void **state)
 static void unknown_families_and_states_are_refused(void **state)
 {
 	static const int cases[][2] = {
-		{AF_UNIX, STATE_ESTABLISHED}, {0, STATE_ESTABLISHED}, {AF_INET, 0}, {AF_INET, STATE_MAX}, {AF_INET6, 255},
+		{ AF_UNIX, STATE_ESTABLISHED }, { 0, STATE_ESTABLISHED }, { AF_INET, 0 },
+		{ AF_INET, STATE_MAX },		{ AF_INET6, 255 },
 	};
 	struct rows rows;
 	size_t i;
 
 	(void)state;
 	for (i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
-		struct datagram d = {0};
+		struct datagram d = { 0 };
 
 		add_row(&d, cases[i][0], cases[i][1]);
 		end_message(&d);
@@ -457,8 +484,8 @@ static void unknown_families_and_states_are_refused(void **state)
 
 static void the_callback_stops_the_dump_with_its_value(void **state)
 {
-	struct datagram d = {0};
-	struct rows rows = {.stop_with = -ECANCELED};
+	struct datagram d = { 0 };
+	struct rows rows = { .stop_with = -ECANCELED };
 
 	(void)state;
 	add_row(&d, AF_INET, STATE_ESTABLISHED);
@@ -479,6 +506,7 @@ int main(void)
 		cmocka_unit_test(an_empty_dump_is_done),
 		cmocka_unit_test(a_datagram_cut_at_any_byte_is_refused),
 		cmocka_unit_test(a_message_cut_at_any_byte_by_its_own_length_is_refused),
+		cmocka_unit_test(a_message_longer_than_the_datagram_is_refused),
 		cmocka_unit_test(foreign_sequence_and_port_id_are_refused),
 		cmocka_unit_test(errors_of_the_kernel_come_out_as_they_are),
 		cmocka_unit_test(short_done_and_error_messages_are_refused),

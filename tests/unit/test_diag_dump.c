@@ -126,7 +126,7 @@ static ssize_t fail_with(int err)
 
 ssize_t recvmsg(int fd, struct msghdr *msg, int flags)
 {
-	struct sockaddr_nl from = {.nl_family = AF_NETLINK};
+	struct sockaddr_nl from = { .nl_family = AF_NETLINK };
 	size_t len;
 
 	(void)fd;
@@ -196,7 +196,7 @@ static int dump_with(enum fault fault, int times, struct seen *seen)
 static void both_families_are_asked_for_with_the_states_given(void **state)
 {
 	struct diag *d = open_diag();
-	struct seen seen = {0};
+	struct seen seen = { 0 };
 
 	(void)state;
 	assert_int_equal(diag__dump(d, 1 << STATE_LISTEN, take, &seen), 0);
@@ -292,7 +292,7 @@ static void a_signal_does_not_end_a_dump(void **state)
 static void the_callback_stops_the_dump_with_its_value(void **state)
 {
 	struct diag *d = open_diag();
-	struct seen seen = {.stop_with = 77};
+	struct seen seen = { .stop_with = 77 };
 
 	(void)state;
 	assert_int_equal(diag__dump(d, DIAG_ALL_STATES, take, &seen), 77);
@@ -306,7 +306,7 @@ static void the_callback_stops_the_dump_with_its_value(void **state)
 static void ulp_is_asked_for_only_where_there_is_mptcp(void **state)
 {
 	struct diag *d = open_diag();
-	struct seen seen = {0};
+	struct seen seen = { 0 };
 
 	(void)state;
 	assert_int_equal(diag__dump(d, DIAG_ALL_STATES, take, &seen), 0);
@@ -324,7 +324,7 @@ static void ulp_is_asked_for_only_where_there_is_mptcp(void **state)
 static void a_kernel_that_cannot_list_mptcp_is_asked_once(void **state)
 {
 	struct diag *d = open_diag();
-	struct seen seen = {0};
+	struct seen seen = { 0 };
 
 	(void)state;
 	fake.no_mptcp_module = true;

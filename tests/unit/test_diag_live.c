@@ -41,7 +41,7 @@ static const char *no_namespace; /* why there is none */
 /* A namespace for each test; a user namespace makes one for those who may not otherwise. */
 static int enter(void **state)
 {
-	struct ifreq lo = {.ifr_name = "lo", .ifr_flags = IFF_UP};
+	struct ifreq lo = { .ifr_name = "lo", .ifr_flags = IFF_UP };
 	int fd;
 
 	*state = NULL;
@@ -56,12 +56,12 @@ static int enter(void **state)
 	return 0;
 }
 
-#define need_namespace()                                         \
-	do {                                                     \
-		if (no_namespace) {                              \
+#define need_namespace()                                           \
+	do {                                                       \
+		if (no_namespace) {                                \
 			print_message("skip: %s\n", no_namespace); \
-			skip();                                  \
-		}                                                \
+			skip();                                    \
+		}                                                  \
 	} while (0)
 
 static int take(void *ctx, const struct row *row)
@@ -75,7 +75,7 @@ static int take(void *ctx, const struct row *row)
 
 static struct rows dump(struct diag *d)
 {
-	struct rows rows = {0};
+	struct rows rows = { 0 };
 
 	assert_int_equal(diag__dump(d, DIAG_ALL_STATES, take, &rows), 0);
 	return rows;
@@ -182,7 +182,7 @@ struct expected {
 
 static void check_row(const struct row *row, const struct expected *e)
 {
-	struct endpoints ends = {.local_port = e->local_port, .remote_port = e->remote_port};
+	struct endpoints ends = { .local_port = e->local_port, .remote_port = e->remote_port };
 
 	assert_non_null(row);
 	ends.family = strchr(e->local, ':') ? 6 : 4;
@@ -217,8 +217,8 @@ static void check_pair(const char *ip, const char *shown, int listener)
 	struct diag *d = open_diag();
 	struct rows rows = dump(d);
 
-	check_socket(&rows, client, &(struct expected){STATE_ESTABLISHED, shown, shown, own, port});
-	check_socket(&rows, server, &(struct expected){STATE_ESTABLISHED, shown, shown, port, own});
+	check_socket(&rows, client, &(struct expected){ STATE_ESTABLISHED, shown, shown, own, port });
+	check_socket(&rows, server, &(struct expected){ STATE_ESTABLISHED, shown, shown, port, own });
 	assert_int_equal(rows.count, 3);
 	diag__free(d);
 	close(client);
@@ -251,7 +251,7 @@ static void a_listener_shows_its_backlog_and_who_waits(void **state)
 	client = connect_protocol("127.0.0.1", listener, 0);
 	rows = dump(d);
 	assert_int_equal(rows.count, 3);
-	check_socket(&rows, listener, &(struct expected){STATE_LISTEN, "127.0.0.1", "0.0.0.0", port_of(listener), 0});
+	check_socket(&rows, listener, &(struct expected){ STATE_LISTEN, "127.0.0.1", "0.0.0.0", port_of(listener), 0 });
 	row = find(&rows, cookie_of(listener));
 	assert_int_equal(row->recv_queue, 1);
 	assert_int_equal(row->send_queue, BACKLOG);
@@ -260,8 +260,8 @@ static void a_listener_shows_its_backlog_and_who_waits(void **state)
 		row = &rows.items[i];
 		if (row->cookie == cookie_of(listener) || row->cookie == cookie_of(client))
 			continue;
-		check_row(row, &(struct expected){STATE_ESTABLISHED, "127.0.0.1", "127.0.0.1", port_of(listener),
-						  port_of(client)});
+		check_row(row, &(struct expected){ STATE_ESTABLISHED, "127.0.0.1", "127.0.0.1", port_of(listener),
+						   port_of(client) });
 		assert_true(row->inode == 0);
 		assert_false(row->minisock);
 		children++;
@@ -305,7 +305,7 @@ static void t10_a_dual_stack_connection_is_ipv4_and_its_listener_ipv6(void **sta
 	listener = listen_protocol("::", 0);
 	d = open_diag();
 	rows = dump(d);
-	check_socket(&rows, listener, &(struct expected){STATE_LISTEN, "::", "::", port_of(listener), 0});
+	check_socket(&rows, listener, &(struct expected){ STATE_LISTEN, "::", "::", port_of(listener), 0 });
 	diag__free(d);
 	check_pair("127.0.0.1", "127.0.0.1", listener);
 	close(listener);
@@ -322,7 +322,7 @@ static void t10_an_ipv6_socket_bound_to_a_mapped_address_is_ipv4(void **state)
 	listener = listen_protocol("::ffff:127.0.0.1", 0);
 	d = open_diag();
 	rows = dump(d);
-	check_socket(&rows, listener, &(struct expected){STATE_LISTEN, "127.0.0.1", "0.0.0.0", port_of(listener), 0});
+	check_socket(&rows, listener, &(struct expected){ STATE_LISTEN, "127.0.0.1", "0.0.0.0", port_of(listener), 0 });
 	diag__free(d);
 	check_pair("::ffff:127.0.0.1", "127.0.0.1", listener);
 	close(listener);
@@ -342,7 +342,7 @@ static void unread_bytes_are_in_the_receive_queue(void **state)
 	server = accept_one(listener);
 	assert_int_equal(write(client, "hello", 5), 5);
 	for (i = 0, rows = dump(d); find(&rows, cookie_of(server))->recv_queue != 5 && i < PATIENCE; i++) {
-		nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+		nanosleep(&(struct timespec){ .tv_nsec = 1000000 }, NULL);
 		rows = dump(d);
 	}
 	assert_int_equal(find(&rows, cookie_of(server))->recv_queue, 5);
@@ -363,7 +363,7 @@ static const struct row *await_state(struct diag *d, struct rows *rows, uint64_t
 		row = find(rows, cookie);
 		if (row && row->state == state && row->inode == 0)
 			break;
-		nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+		nanosleep(&(struct timespec){ .tv_nsec = 1000000 }, NULL);
 	}
 	return row;
 }
@@ -387,11 +387,11 @@ static void t9_time_wait_and_orphaned_fin_wait2_keep_the_cookie(void **state)
 	own = port_of(client);
 	close(client);
 	row = await_state(d, &rows, cookie, STATE_FIN_WAIT2);
-	check_row(row, &(struct expected){STATE_FIN_WAIT2, "127.0.0.1", "127.0.0.1", own, port_of(listener)});
+	check_row(row, &(struct expected){ STATE_FIN_WAIT2, "127.0.0.1", "127.0.0.1", own, port_of(listener) });
 	assert_true(row->minisock);
 	close(server);
 	row = await_state(d, &rows, cookie, STATE_TIME_WAIT);
-	check_row(row, &(struct expected){STATE_TIME_WAIT, "127.0.0.1", "127.0.0.1", own, port_of(listener)});
+	check_row(row, &(struct expected){ STATE_TIME_WAIT, "127.0.0.1", "127.0.0.1", own, port_of(listener) });
 	assert_true(row->minisock);
 	assert_true(row->inode == 0);
 	assert_in_range(row->expires_ms, 1, 60000);
@@ -417,8 +417,8 @@ static void t9_a_request_is_a_minisock_in_syn_recv(void **state)
 	for (i = 0; i < rows.count; i++) {
 		if (rows.items[i].state != STATE_SYN_RECV)
 			continue;
-		check_row(&rows.items[i], &(struct expected){STATE_SYN_RECV, "127.0.0.1", "127.0.0.1",
-							     port_of(listener), port_of(client)});
+		check_row(&rows.items[i], &(struct expected){ STATE_SYN_RECV, "127.0.0.1", "127.0.0.1",
+							      port_of(listener), port_of(client) });
 		assert_true(rows.items[i].minisock);
 		assert_true(rows.items[i].cookie != 0);
 		requests++;
@@ -431,7 +431,7 @@ static void t9_a_request_is_a_minisock_in_syn_recv(void **state)
 
 static void only_the_states_asked_for_are_given(void **state)
 {
-	struct rows rows = {0};
+	struct rows rows = { 0 };
 	struct diag *d;
 	int listener, client;
 
@@ -476,7 +476,7 @@ static void a_dump_given_up_does_not_spoil_the_next(void **state)
 /* Any user may set so many keys that they fill a datagram of an answer that contains them. */
 static void a_socket_with_many_md5_keys_hides_no_other(void **state)
 {
-	struct tcp_md5sig key = {.tcpm_keylen = 4, .tcpm_key = "key"};
+	struct tcp_md5sig key = { .tcpm_keylen = 4, .tcpm_key = "key" };
 	struct sockaddr_in *peer = (struct sockaddr_in *)&key.tcpm_addr;
 	int listeners[20], err = 0;
 	struct diag *d;
@@ -539,9 +539,9 @@ static void mptcp_subflows_are_marked_and_plain_tcp_is_not(void **state)
 /* Who may administer a namespace could else send our socket what looks like an answer, or fill its queue. */
 static void others_cannot_send_to_our_socket(void **state)
 {
-	struct sockaddr_nl to = {.nl_family = AF_NETLINK};
+	struct sockaddr_nl to = { .nl_family = AF_NETLINK };
 	socklen_t len = sizeof(to);
-	struct nlmsghdr message = {.nlmsg_len = sizeof(message), .nlmsg_type = NLMSG_DONE};
+	struct nlmsghdr message = { .nlmsg_len = sizeof(message), .nlmsg_type = NLMSG_DONE };
 	int ours, fd;
 	struct diag *d;
 

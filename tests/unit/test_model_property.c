@@ -32,6 +32,7 @@ struct sent {
 	uint64_t cookie;
 	uint8_t kind;
 	unsigned int told;
+	bool untold; /* may stay so */
 };
 
 struct run {
@@ -45,6 +46,7 @@ struct run {
 	bool dumps_fail;
 	/* the ring, by place in sent */
 	union wire ring[QUEUE_MAX];
+	bool traded[QUEUE_MAX];
 	size_t first, last;
 	struct sent sent[QUEUE_MAX];
 	size_t sent_count;
@@ -53,8 +55,8 @@ struct run {
 	unsigned int dropped; /* and not noticed yet */
 	bool lossy;	      /* something was lost in this run */
 	bool repair_due;
-	/* Who ever held the socket of a cookie, or the listener it came through. Sets of lives. */
-	uint64_t ever[COOKIES], listeners[COOKIES];
+	/* By cookie: the lives that ever held the socket, and the cookie of the listener it came through. */
+	uint64_t ever[COOKIES], came_through[COOKIES];
 };
 
 __attribute__((format(printf, 2, 3), noreturn)) static void die(const struct run *r, const char *format, ...)
@@ -84,8 +86,10 @@ static void trade_places(struct run *r)
 
 		if (old->cookie != new->cookie)
 			continue;
-		if ((old->kind == SW_REC_ACCEPT) == (new->kind == SW_REC_ACCEPT) || host__roll(&r->host, 3))
+		if ((old->kind == SW_REC_ACCEPT) == (new->kind == SW_REC_ACCEPT) || r->traded[at] ||
+		    host__roll(&r->host, 3))
 			return;
+		r->traded[at] = r->traded[r->last - 1] = true;
 		moved = r->ring[at];
 		r->ring[at] = r->ring[r->last - 1];
 		r->ring[r->last - 1] = moved;
@@ -100,11 +104,17 @@ static void take_emitted(void *ctx, const union wire *w, const struct host_sock 
 	if (r->sent_count == QUEUE_MAX)
 		die(r, "too many records");
 	(void)who;
-	r->sent[r->sent_count++] = (struct sent){ w->base.time_ns, w->base.cookie, w->base.kind, 0 };
+	r->sent[r->sent_count++] = (struct sent){
+		.time_ns = w->base.time_ns,
+		.cookie = w->base.cookie,
+		.kind = w->base.kind,
+		/* Established before the hooks were there: with an inode, but no cookie, it is found by the dump. */
+		.untold = !w->base.cookie && w->base.new_state != STATE_SYN_RECV,
+	};
 	if (host__roll(&r->host, 100) < r->drop_percent) {
 		r->dropped++;
 		r->lossy = true;
-		r->sent[r->sent_count - 1].told = 1;
+		r->sent[r->sent_count - 1].told = 1; /* never again */
 		return;
 	}
 	r->ring[r->last++] = *w;
@@ -157,17 +167,21 @@ static void notice_losses(struct run *r)
 	r->repair_due = true;
 }
 
+static void remember(struct run *r, const struct host_sock *s)
+{
+	if (s->cookie >= COOKIES)
+		die(r, "too many sockets");
+	if (!s->cookie)
+		return;
+	r->ever[s->cookie] |= s->ever;
+	r->came_through[s->cookie] = s->came_through;
+}
+
 static void step(struct run *r)
 {
 	host__step(&r->host);
-	for (int i = 0; i < HOST_SOCKETS; i++) {
-		const struct host_sock *s = &r->host.socks[i];
-
-		if (s->cookie >= COOKIES)
-			die(r, "too many sockets");
-		r->ever[s->cookie] |= s->ever;
-		r->listeners[s->cookie] |= s->listeners;
-	}
+	for (int i = 0; i < HOST_SOCKETS; i++)
+		remember(r, &r->host.socks[i]);
 }
 
 /* ---- what is told */
@@ -175,14 +189,14 @@ static void step(struct run *r)
 static void check_owner(const struct run *r, const struct sock *s)
 {
 	int life = s->owner ? host__life(&r->host, s->owner) : 0;
-	uint64_t may = r->ever[s->cookie];
+	uint64_t may = r->ever[s->cookie], listeners = r->ever[r->came_through[s->cookie]];
 
 	if (!s->owner)
 		return;
 	if (s->attribution == SW_ATTR_LISTENER)
-		may = r->listeners[s->cookie];
+		may = listeners;
 	else if (s->attribution == SW_ATTR_LAST || s->attribution == SW_ATTR_LISTEN)
-		may |= r->listeners[s->cookie];
+		may |= listeners;
 	if (life < 0 || !(may >> life & 1))
 		die(r, "cookie %llu (attribution %d): wrong owner, pid %u of life %d", (unsigned long long)s->cookie,
 		    s->attribution, s->owner->pid, life);
@@ -245,6 +259,7 @@ static void give_row(struct run *r, int slot, const struct row *row, bool quiet)
 {
 	if (model__row(r->model, row))
 		die(r, "a row was refused");
+	remember(r, &r->host.socks[slot]); /* the row gave it a cookie */
 	/* The kernel's memory of the dead; the model asks for it when it lists the row. */
 	if (row->minisock && r->host.socks[slot].owner.attribution)
 		model__last_owner(r->model, row->cookie, &r->host.socks[slot].owner);
@@ -438,7 +453,7 @@ static void check_all_told(struct run *r)
 	for (size_t i = 0; i < r->sent_count; i++) {
 		const struct sent *sent = &r->sent[i];
 
-		if (sent->told)
+		if (sent->told || sent->untold)
 			continue;
 		if (sent->kind == SW_REC_ACCEPT && !sent->cookie && waiting) {
 			waiting--;

@@ -9,7 +9,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <limits.h>
 #include <sched.h>
 #include <signal.h>
@@ -28,10 +27,10 @@
 
 #include "source/diag.h"
 #include "source/netns.h"
+#include "tree.h"
 
 #define NOBODY 65534
 
-static char tree[PATH_MAX];
 static const char *no_privilege; /* why there is none */
 
 static int prepare(void **state)
@@ -45,42 +44,13 @@ static int prepare(void **state)
 	return 0;
 }
 
-#define need_privilege()                                         \
-	do {                                                     \
-		if (no_privilege) {                              \
+#define need_privilege()                                           \
+	do {                                                       \
+		if (no_privilege) {                                \
 			print_message("skip: %s\n", no_privilege); \
-			skip();                                  \
-		}                                                \
+			skip();                                    \
+		}                                                  \
 	} while (0)
-
-static int make_tree(void **state)
-{
-	(void)state;
-	strcpy(tree, "/tmp/sockwatch-netns-XXXXXX");
-	return mkdtemp(tree) ? 0 : -1;
-}
-
-static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
-{
-	(void)st;
-	(void)type;
-	(void)ftw;
-	return remove(path);
-}
-
-static int remove_tree(void **state)
-{
-	(void)state;
-	return nftw(tree, remove_one, 16, FTW_DEPTH | FTW_PHYS);
-}
-
-static const char *in_tree(const char *name)
-{
-	static char path[PATH_MAX + 256];
-
-	snprintf(path, sizeof(path), "%s/%s", tree, name);
-	return path;
-}
 
 static uint32_t own_inode(void)
 {
@@ -331,7 +301,7 @@ static void without_descriptors_the_first_ones_are_listed(void **state)
 	next = dup(0);
 	close(next);
 	/* Room for procfs itself, its listing and our own namespace, but not for four more. */
-	low = (struct rlimit){.rlim_cur = (rlim_t)next + 4, .rlim_max = old.rlim_max};
+	low = (struct rlimit){ .rlim_cur = (rlim_t)next + 4, .rlim_max = old.rlim_max };
 	assert_int_equal(setrlimit(RLIMIT_NOFILE, &low), 0);
 	err = netns__list("/proc", &list);
 	assert_int_equal(setrlimit(RLIMIT_NOFILE, &old), 0);
@@ -426,7 +396,7 @@ static int count_row(void *ctx, const struct row *row)
 
 static struct count count_rows(int fd, uint32_t netns)
 {
-	struct count count = {0};
+	struct count count = { 0 };
 	struct diag *d = NULL;
 
 	assert_int_equal(diag__new(fd, netns, &d), 0);
@@ -462,8 +432,6 @@ static void a_diag_socket_opened_there_sees_that_namespace_alone(void **state)
 	netns__list_free(&list);
 	end_guest(&guest);
 }
-
-#define in_a_tree(test) cmocka_unit_test_setup_teardown(test, make_tree, remove_tree)
 
 int main(void)
 {
