@@ -4,10 +4,13 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/log.h"
 #include "cmd/privileges.h"
+
+#define INIT_PID_NAMESPACE 0xeffffffcU /* PROC_PID_INIT_INO, include/linux/proc_ns.h */
 
 static void log_libbpf(bool verbose, const char *text)
 {
@@ -53,6 +56,16 @@ static void note_missing(const struct bpf_hook *hooks, char *missing, size_t siz
 	}
 }
 
+/* The kernel side tells pids of the initial namespace; /proc shows ours. */
+static void warn_pid_namespace(void)
+{
+	struct stat st;
+
+	if (!stat("/proc/self/ns/pid", &st) && st.st_ino != INIT_PID_NAMESPACE)
+		log_warn("this is not the host's pid namespace: pids are the host's, and owners of sockets that were "
+			 "there first cannot be found; run it on the host (docker: --pid=host)");
+}
+
 int plan__start(const struct options *options, struct bpf_hook *hooks, struct bpf_source **ret, char *missing,
 		size_t missing_size)
 {
@@ -72,6 +85,7 @@ int plan__start(const struct options *options, struct bpf_hook *hooks, struct bp
 		return err;
 	}
 	note_missing(hooks, missing, missing_size);
+	warn_pid_namespace();
 	log_verbose("plan " PLAN_TRACEPOINT ", ring of %zu KiB", options->ring_bytes / 1024);
 	if (privileges__missing(lacking, sizeof(lacking))[0])
 		log_warn("running without %s: see 'sockwatch doctor' for what cannot be seen then", lacking);

@@ -18,6 +18,7 @@
 #define MODEL_GRAVES_MAX  65536		      /* closed cookies remembered against late and repeated records */
 #define MODEL_ACCEPTS_MAX 4096		      /* accepts of sockets without a cookie, waiting for it */
 #define MINISOCK_NS	  60000000000ULL      /* TCP_TIMEWAIT_LEN, include/net/tcp.h */
+#define FIRST_LOOK_NS	  5000000000ULL	      /* at an entry whose end is not known */
 
 struct model;
 

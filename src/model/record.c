@@ -357,7 +357,9 @@ static int apply_close(struct model *m, const struct sw_record_close *r)
 	sockets__set_holders(m, s, NULL, 0);
 	if (s->owner)
 		s->attribution = SW_ATTR_LAST;
-	return sockets__make_minisock(m, s, base->time_ns + MINISOCK_NS);
+	/* An entry in FIN_WAIT2 lasts as long as its socket was told to wait (tcp_fin_timeout, TCP_LINGER2): look soon. */
+	return sockets__make_minisock(m, s,
+				      base->time_ns + (s->state == STATE_TIME_WAIT ? MINISOCK_NS : FIRST_LOOK_NS));
 }
 
 /* A record that was applied before, or is older than one that was (the sequence is per socket, from 1). */

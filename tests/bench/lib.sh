@@ -30,7 +30,8 @@ trap 'exit 143' TERM
 
 # start COMMAND...: in the background, its pid in $child
 start() {
-	"$@" &
+	# Said, or a shell without job control gives it /dev/null as stdin.
+	"$@" <&0 &
 	child=$!
 	children+=("$child")
 }
@@ -122,8 +123,13 @@ prog_times() {
 # json_number KEY: of the object on stdin
 json_number() { sed -n "s/.*\"$1\":\\([0-9.]*\\).*/\\1/p"; }
 
-# calc EXPRESSION: "-" when it divides by nothing
-calc() { awk "BEGIN { printf \"%.6g\", $1 }" 2>/dev/null || echo -; }
+# calc EXPRESSION: "-" when it cannot be calculated (an operand is missing, or it divides by nothing)
+calc() {
+	local n
+	n=$(awk "BEGIN { printf \"%.6g\", $1 }" 2>/dev/null) || n=-
+	[[ $n =~ ^-?[0-9.]+(e[-+][0-9]+)?$ ]] || n=-
+	echo "$n"
+}
 
 # of numbers, one a line: MEDIAN MINIMUM MAXIMUM COUNT
 spread() {

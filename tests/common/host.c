@@ -276,7 +276,8 @@ static void do_accept(struct host *h)
 	struct host_sock *s = pick(h, is_queued);
 	int life;
 
-	if (!s)
+	/* What was accepted before it was established, and before anybody looked, has no owner until somebody looks again. */
+	if (!s || (!h->attached && s->state == STATE_SYN_RECV))
 		return;
 	life = any_holder(h, &h->socks[s->listener]);
 	s->queued = false;

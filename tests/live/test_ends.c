@@ -364,6 +364,39 @@ static void a_signal_gets_through_to_a_stream_nobody_reads(void **state)
 	program__free(p);
 }
 
+#define SLOW_CHUNK 65536 /* the slow reader takes one each 20 ms: a tenth of what is printed */
+#define IN_TIME_S  10
+
+static double seconds(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
+}
+
+/* While records come faster than they can be printed, the time to stop must be seen all the same. */
+static void the_end_comes_in_time_however_slow_the_reader(void **state)
+{
+	static char chunk[SLOW_CHUNK];
+	struct live *l = *state;
+	double start = seconds();
+	struct program *p;
+	pid_t burst_pid;
+
+	ns__sysctl(l->ns, "net/ipv4/ip_local_port_range", "1024 65000");
+	burst_pid = start_burst(l, UINT32_MAX);
+	p = program_start(.args = PROGRAM_ARGS("--json", "--no-existing", "--duration", "1"));
+	while (read(p->out.fd, chunk, sizeof(chunk)) > 0 && seconds() - start < IN_TIME_S)
+		nanosleep(&(struct timespec){ .tv_nsec = 20000000 }, NULL);
+	assert_int_equal(waitpid(burst_pid, NULL, WNOHANG), 0); /* it was there all the time */
+	kill(burst_pid, SIGKILL);
+	waitpid(burst_pid, NULL, 0);
+	assert_true(seconds() - start < IN_TIME_S);
+	assert_int_equal(program__join(p), 0);
+	program__free(p);
+}
+
 static int fill_nothing(void *ctx)
 {
 	(void)ctx;
@@ -407,6 +440,7 @@ int main(void)
 		cmocka_unit_test(sigkill_leaves_nothing_in_the_kernel),
 		live_test_quiet(a_slow_reader_blocks_nobody_and_is_told_what_it_missed_T12),
 		live_test_quiet(a_signal_gets_through_to_a_stream_nobody_reads),
+		live_test_quiet(the_end_comes_in_time_however_slow_the_reader),
 		live_test_quiet(a_small_pipe_gets_everything),
 	};
 

@@ -50,8 +50,7 @@ static void every_end_of_a_storm_is_told_with_its_owner_T4_T8_T9_T13(void **stat
 	double seconds = load__join(s->load, STORM_TIMEOUT_MS);
 	print_message("%d connections in %.1f s\n", CONNECTIONS, seconds);
 	assert_int_equal(load__connections(s->load), CONNECTIONS);
-	witness__wait_equal(s->witness, READ_TIMEOUT_MS);
-	witness__stop(s->witness);
+	witness__finish(s->witness, 0, READ_TIMEOUT_MS);
 	assert_int_equal(count->losses, 0);
 	assert_int_equal(count->summary_lost, 0);
 	assert_int_equal(count->syncs, 1);

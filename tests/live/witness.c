@@ -3,6 +3,7 @@
 
 #include <arpa/inet.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -284,13 +285,56 @@ void witness__wait_equal(struct witness *w, int timeout_ms)
 	fail_msg("after %d ms the table is not the kernel's, or a loss not repaired:\n%s", timeout_ms, report);
 }
 
-void witness__stop(struct witness *w)
+static void compare_tables(struct witness *w, const struct live_table *kernel)
+{
+	char report[REPORT_BYTES];
+
+	if (!live_table__difference(w->table, kernel, report, sizeof(report)))
+		return;
+	stream__print(w->stream);
+	fail_msg("the last table is not the kernel's:\n%s", report);
+}
+
+void witness__stop(struct witness *w, int timeout_ms)
 {
 	const struct witness_count *c = &w->count;
 
-	stream__stop(w->stream);
+	kill(stream__pid(w->stream), SIGINT);
+	int status = stream__join(w->stream, timeout_ms);
+	if (status) {
+		stream__print(w->stream);
+		fail_msg("the program ended with wait status %#x", (unsigned int)status);
+	}
 	assert_true(c->summary);
 	assert_int_equal(c->summary_lost, c->lost_ring + c->lost_other);
+}
+
+/* What the storm left half closed ends by itself. */
+static void wait_still(const struct witness *w, size_t open)
+{
+	int64_t deadline = now_ms() + STREAM_TIMEOUT_MS;
+	struct live_table *t;
+
+	for (;;) {
+		assert_int_equal(live_table__kernel(w->ns_fd, false, &t), 0);
+		size_t count = live_table__count(t);
+		live_table__free(t);
+		if (count == open)
+			return;
+		if (now_ms() > deadline)
+			fail_msg("there are %zu sockets, not %zu", count, open);
+	}
+}
+
+void witness__finish(struct witness *w, size_t open, int timeout_ms)
+{
+	struct live_table *kernel;
+
+	wait_still(w, open);
+	assert_int_equal(live_table__kernel(w->ns_fd, w->states, &kernel), 0);
+	witness__stop(w, timeout_ms);
+	compare_tables(w, kernel);
+	live_table__free(kernel);
 }
 
 /* Of a listener's attribution is a child that nobody has accepted yet: whose it will be, nobody knows. */

@@ -42,8 +42,13 @@ const struct witness_count *witness__count(const struct witness *w);
 void witness__wait_syncs(struct witness *w, uint64_t syncs, int timeout_ms);
 /* Read until the table is the kernel's and no loss waits for its repair. */
 void witness__wait_equal(struct witness *w, int timeout_ms);
-/* Stop the program; its summary must agree with the losses that were told. */
-void witness__stop(struct witness *w);
+/* Stop the program and read what it has still to tell; the losses that its summary tells are those that were told. */
+void witness__stop(struct witness *w, int timeout_ms);
+/*
+ * Wait for the kernel to have no more than so many sockets in the namespace (time-wait entries aside), and stop the
+ * program at once, however far it is read: when all is read the table is the kernel's.
+ */
+void witness__finish(struct witness *w, size_t open, int timeout_ms);
 
 /* No owner that was told is wrong by the log. The number of ends of the log that were told with an owner. */
 uint64_t witness__check_owners(const struct witness *w, const struct load *load);

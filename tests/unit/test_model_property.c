@@ -137,6 +137,16 @@ static void give(struct run *r, const union wire *w)
 	free(copy);
 }
 
+/* An old accept cannot be told from a new one: it has no number. */
+static void repeat(struct run *r)
+{
+	unsigned int have = r->recent_count < RECENT ? r->recent_count : RECENT;
+	const union wire *w = &r->recent[host__roll(&r->host, have)];
+
+	if (w->base.kind != SW_REC_ACCEPT || w == &r->recent[(r->recent_count - 1) % RECENT])
+		give(r, w);
+}
+
 static void drain(struct run *r, size_t count)
 {
 	for (; count && r->first < r->last; count--) {
@@ -144,11 +154,8 @@ static void drain(struct run *r, size_t count)
 
 		give(r, w);
 		r->recent[r->recent_count++ % RECENT] = *w;
-		if (host__roll(&r->host, 100) < r->repeat_percent) {
-			unsigned int have = r->recent_count < RECENT ? r->recent_count : RECENT;
-
-			give(r, &r->recent[host__roll(&r->host, have)]);
-		}
+		if (host__roll(&r->host, 100) < r->repeat_percent)
+			repeat(r);
 	}
 }
 

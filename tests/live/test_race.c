@@ -1,0 +1,227 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Live: started at a random moment while connections come and go, the stream's table is the kernel's. SOCKWATCH_SEED
+ * repeats a run's choices.
+ */
+#include "live/live.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "live/witness.h"
+
+#define STORMS		 10
+#define STARTS_PER_STORM 10 /* its time-wait entries pile up: each storm has a fresh namespace */
+#define CONNECTIONS	 1000000
+#define RATE		 3000 /* leaves time for everybody else */
+#define PAIRS		 8    /* that live longer than the storm's */
+#define FIRST_PORT	 10000
+#define DELAY_MS	 40 /* to a start, at most */
+#define MOVES		 24 /* of pairs around a start */
+#define MOVE_MS		 8  /* between two of them, at most */
+#define EQUAL_TIMEOUT_MS 10000
+#define STORM_TIMEOUT_MS 20000
+
+struct race {
+	struct live *live;
+	struct load *load;
+	struct witness *witnesses[STARTS_PER_STORM]; /* of this storm */
+	struct pair pairs[PAIRS];
+	bool open[PAIRS];
+	uint16_t next_port;
+	unsigned short random[3];
+};
+
+static void seed(struct race *r)
+{
+	const char *text = getenv("SOCKWATCH_SEED");
+	unsigned int value;
+
+	if (!text || sscanf(text, "%u", &value) != 1)
+		assert_int_equal(getrandom(&value, sizeof(value), 0), sizeof(value));
+	print_message("SOCKWATCH_SEED=%u\n", value);
+	memcpy(r->random, &value, sizeof(value));
+}
+
+static unsigned int below(struct race *r, unsigned int n)
+{
+	return (unsigned int)((unsigned long)nrand48(r->random) % n);
+}
+
+static int setup(void **state)
+{
+	struct race *r = calloc(1, sizeof(*r));
+
+	*state = r;
+	if (!r)
+		return -1;
+	seed(r);
+	return 0;
+}
+
+static void forget_storm(struct race *r)
+{
+	void *live = r->live;
+
+	for (int i = 0; i < STARTS_PER_STORM; i++) {
+		witness__free(r->witnesses[i]);
+		r->witnesses[i] = NULL;
+	}
+	load__free(r->load);
+	r->load = NULL;
+	if (live)
+		live__teardown(&live);
+	r->live = NULL;
+	memset(r->open, 0, sizeof(r->open));
+}
+
+static int teardown(void **state)
+{
+	struct race *r = *state;
+
+	forget_storm(r);
+	free(r);
+	return 0;
+}
+
+/* Open or close a pair. */
+static void move(struct race *r)
+{
+	static const char *const addresses[] = { "127.0.0.1", "::1", "::ffff:127.0.0.1" };
+	unsigned int i = below(r, PAIRS);
+	struct pair *p = &r->pairs[i];
+
+	if (!r->open[i]) {
+		*p = live__pair(r->live, addresses[below(r, 3)], r->next_port++);
+	} else if (below(r, 2)) {
+		live__close_pair(r->live, p);
+	} else {
+		/* The server's end first, which keeps the time-wait entry. */
+		actor_must(r->live->server, .op = ACTOR_CLOSE, .fd = p->listener.fd);
+		actor_must(r->live->server, .op = ACTOR_CLOSE, .fd = p->child.fd);
+		actor_must(r->live->client, .op = ACTOR_CLOSE, .fd = p->client.fd);
+	}
+	r->open[i] = !r->open[i];
+}
+
+static void check_pair_end(const struct race *r, const struct witness *w, const struct end *end,
+			   const struct actor *owner)
+{
+	const struct live_table_entry *e = live_table__find(witness__table(w), end->cookie);
+
+	(void)r;
+	assert_non_null(e);
+	if (e->pid == owner->pid && strcmp(e->attribution, "listener") != 0)
+		return;
+	stream__print(witness__stream(w));
+	fail_msg("cookie %llu is told to be of pid %u (%s), it is of %u", (unsigned long long)end->cookie, e->pid,
+		 e->attribution, owner->pid);
+}
+
+static void check_pairs(const struct race *r, const struct witness *w)
+{
+	for (int i = 0; i < PAIRS; i++) {
+		if (!r->open[i])
+			continue;
+		check_pair_end(r, w, &r->pairs[i].listener.end, r->live->server);
+		check_pair_end(r, w, &r->pairs[i].child.end, r->live->server);
+		check_pair_end(r, w, &r->pairs[i].client.end, r->live->client);
+	}
+}
+
+static void start_once(struct race *r, struct witness **ret)
+{
+	static const char *const states[] = { "--states", NULL };
+	struct timespec delay = { .tv_nsec = (long)below(r, DELAY_MS * 1000000) };
+	const struct witness_count *count;
+	struct witness *w;
+
+	move(r);
+	/* Not to wait for anything: the moment is random. */
+	nanosleep(&delay, NULL);
+	*ret = w = witness__start(&(struct witness_config){ .ns_fd = r->live->ns, .args = below(r, 2) ? states : NULL });
+	count = witness__count(w);
+	for (int i = 0; i < MOVES && !count->syncs; i++) {
+		stream__read(witness__stream(w), (int)below(r, MOVE_MS));
+		move(r);
+	}
+	witness__wait_syncs(w, 1, STREAM_TIMEOUT_MS);
+	/* Also what the storm has under way is in both tables now. */
+	load__pause(r->load);
+	witness__wait_equal(w, EQUAL_TIMEOUT_MS);
+	check_pairs(r, w);
+	witness__stop(w, STREAM_TIMEOUT_MS);
+	load__resume(r->load);
+	assert_int_equal(count->syncs, 1);
+	assert_int_equal(count->losses, 0);
+}
+
+/* Of the ends that were open at the comparison, every one had an owner; the log tells which. */
+static size_t check_open_ends(const struct race *r, const struct witness *w)
+{
+	const struct storm_record *end;
+	size_t open = 0;
+
+	for (size_t i = 0; (end = load__record(r->load, i)); i++) {
+		const struct live_table_entry *e = live_table__find(witness__table(w), end->cookie);
+
+		if (!e || e->minisock)
+			continue;
+		open++;
+		if (!e->pid)
+			fail_msg("cookie %llu in state %s has no owner; pid %u has it", (unsigned long long)e->cookie,
+				 e->state, end->pid);
+	}
+	return open;
+}
+
+static void run_storm(struct race *r, uint64_t *owned, size_t *open)
+{
+	void *live;
+
+	assert_int_equal(live__setup_quiet(&live), 0);
+	r->live = live;
+	r->next_port = FIRST_PORT;
+	for (int i = 0; i < PAIRS; i++)
+		move(r);
+	r->load = load__start(
+		&(struct load_config){ .ns_fd = r->live->ns, .connections = CONNECTIONS, .rate = RATE });
+	for (int i = 0; i < STARTS_PER_STORM; i++)
+		start_once(r, &r->witnesses[i]);
+	load__stop(r->load);
+	load__join(r->load, STORM_TIMEOUT_MS);
+	for (int i = 0; i < STARTS_PER_STORM; i++) {
+		*owned += witness__check_owners(r->witnesses[i], r->load);
+		*open += check_open_ends(r, r->witnesses[i]);
+	}
+	forget_storm(r);
+}
+
+static void table_equals_the_kernels_from_any_start_in_a_storm_T1(void **state)
+{
+	uint64_t owned = 0;
+	size_t open = 0;
+
+	for (int i = 0; i < STORMS; i++)
+		run_storm(*state, &owned, &open);
+	print_message("%d starts; %llu ends of storms with owner, %zu of them open at a comparison\n",
+		      STORMS * STARTS_PER_STORM, (unsigned long long)owned, open);
+	/* Else it was no storm. */
+	assert_true(owned > (uint64_t)STORMS * STARTS_PER_STORM * 10);
+	assert_true(open > 0);
+}
+
+int main(void)
+{
+	static const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(table_equals_the_kernels_from_any_start_in_a_storm_T1, setup, teardown),
+	};
+
+	if (actor__is_one())
+		return actor__main();
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
