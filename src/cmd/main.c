@@ -1,9 +1,37 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
+#include <string.h>
+#include <unistd.h>
 
 #include "base/log.h"
 #include "cmd/command.h"
+
+/* A standard stream that is closed must not become a descriptor of ours. False: there is no stdout. */
+static bool have_streams(void)
+{
+	bool out = fcntl(STDOUT_FILENO, F_GETFD) >= 0;
+	int fd;
+
+	do {
+		fd = open("/dev/null", O_RDWR);
+	} while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd >= 0)
+		close(fd);
+	return out;
+}
+
+/* What was printed through stdio must have arrived; a reader that went away is no failure. */
+static int finish(int status)
+{
+	if ((!fflush(stdout) && !ferror(stdout)) || errno == EPIPE)
+		return status;
+	log_error("cannot write: %s", strerror(errno));
+	return 1;
+}
 
 int main(int argc, char **argv)
 {
@@ -11,6 +39,10 @@ int main(int argc, char **argv)
 	char why[256] = "wrong usage";
 
 	signal(SIGPIPE, SIG_IGN);
+	if (!have_streams()) {
+		log_error("stdout is closed: there is nowhere to print to");
+		return 1;
+	}
 	if (options__parse(argc, argv, &options, why, sizeof(why))) {
 		log_error("%s", why);
 		log_error("try 'sockwatch --help'");
@@ -21,12 +53,12 @@ int main(int argc, char **argv)
 	switch (options.command) {
 	case COMMAND_HELP:
 		options__print_help();
-		return 0;
+		return finish(0);
 	case COMMAND_VERSION:
 		puts("sockwatch " SOCKWATCH_VERSION);
-		return 0;
+		return finish(0);
 	case COMMAND_DOCTOR:
-		return cmd_doctor(&options);
+		return finish(cmd_doctor(&options));
 	default:
 		return cmd_stream(&options);
 	}

@@ -9,6 +9,8 @@
 #include "base/parse.h"
 #include "source/bpf.h"
 
+#define LETTERS ":46ljvh"
+
 enum { OPT_STATES = 256, OPT_NO_EXISTING, OPT_DURATION, OPT_COUNT, OPT_PLAN, OPT_RING, OPT_VERSION };
 
 /* One row an option: what getopt_long takes and what --help prints. */
@@ -162,8 +164,9 @@ int options__parse(int argc, char **argv, struct options *ret, char *why, size_t
 		options[i] = option_table[i].option;
 	optind = 0; /* start anew, also in tests that parse more than once */
 	opterr = 0;
-	while ((c = getopt_long(argc, argv, ":46ljvh", options, NULL)) != -1) {
-		if (c == '?' && optopt && optopt < 256)
+	while ((c = getopt_long(argc, argv, LETTERS, options, NULL)) != -1) {
+		/* A letter that is known here is of a long option that was given a value. */
+		if (c == '?' && optopt && optopt < 256 && !strchr(LETTERS, optopt))
 			snprintf(why, why_size, "unknown option: -%c", optopt);
 		else if (c == '?')
 			snprintf(why, why_size, "unknown option or too much: %s", argv[optind - 1]);

@@ -2,11 +2,15 @@
 #include "cmd/plan.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <linux/btf.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/cleanup.h"
 #include "base/log.h"
 #include "cmd/privileges.h"
 
@@ -19,6 +23,14 @@ static void log_libbpf(bool verbose, const char *text)
 		log_verbose("%s", text);
 }
 
+bool plan__have_btf(void)
+{
+	_cleanup_close_ int fd = open(BTF_PATH, O_RDONLY | O_CLOEXEC);
+	uint16_t magic;
+
+	return fd >= 0 && read(fd, &magic, sizeof(magic)) == sizeof(magic) && magic == BTF_MAGIC;
+}
+
 const char *plan__explain(int err, char *text, size_t size)
 {
 	char missing[160];
@@ -26,7 +38,7 @@ const char *plan__explain(int err, char *text, size_t size)
 	privileges__missing(missing, sizeof(missing));
 	if ((err == -EPERM || err == -EACCES) && missing[0])
 		snprintf(text, size, "missing: %s; run it as root, or give it these capabilities", missing);
-	else if (access(BTF_PATH, R_OK))
+	else if (!plan__have_btf())
 		snprintf(text, size, "the kernel has no type information (%s): it needs CONFIG_DEBUG_INFO_BTF=y",
 			 BTF_PATH);
 	else if (err == -EPERM)

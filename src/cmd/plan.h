@@ -15,6 +15,8 @@
  */
 int plan__start(const struct options *options, struct bpf_hook *hooks, struct bpf_source **ret, char *missing,
 		size_t missing_size);
+/* Type information is there and begins as such. */
+bool plan__have_btf(void);
 /* Why hooks with this error are refused, and what to do: one line. */
 const char *plan__explain(int err, char *text, size_t size);
 

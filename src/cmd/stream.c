@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 
@@ -21,6 +22,7 @@
 
 #define BATCH_NS	  20000000ULL /* after a drain the ring is left alone this long: at most 50 wake-ups a second */
 #define REPAIR_PAUSE_NS	  1000000000ULL /* between two repairs, at least; ten times what the last one took, if longer */
+#define RECORDS_PER_LOOK  64		/* at the clock, while records are taken */
 #define MINISOCK_PAUSE_NS 5000000000ULL /* between two looks at overdue time-wait entries */
 
 struct stream {
@@ -44,7 +46,10 @@ struct stream {
 	uint64_t checked_ns;  /* last look at overdue entries */
 	uint64_t lines;	      /* about sockets */
 	uint64_t updates;
+	uint64_t drain_until_ns; /* of the drain that is running */
+	int taken;		 /* records it has taken */
 	bool stop;
+	bool counted; /* --count lines are told: no more */
 	bool draining;
 };
 
@@ -70,24 +75,31 @@ static int take_record(void *ctx, void *data, size_t size)
 	struct stream *s = ctx;
 	int err = model__record(s->model, data, size);
 
+	s->taken++;
 	if (err == -EBADMSG) {
 		model__lost(s->model, LOSS_HELPER, 1, clock__boot_ns());
 		err = 0;
 	}
-	return err;
+	if (err)
+		return err;
+	/* Records can come faster than a reader takes lines: signals, the end and losses must have their turn. */
+	return s->taken % RECORDS_PER_LOOK == 0 && clock__boot_ns() > s->drain_until_ns ? -EAGAIN : 0;
 }
 
+/* Take what is in the ring, for as long as BATCH_NS. The number of records, or -errno. */
 static int drain(void *ctx)
 {
 	struct stream *s = ctx;
-	int n;
+	int err;
 
 	if (s->draining) /* told from within a drain: the ring is being read already */
 		return 0;
 	s->draining = true;
-	n = bpf_source__drain(s->bpf, take_record, s);
+	s->taken = 0;
+	s->drain_until_ns = clock__boot_ns() + BATCH_NS;
+	err = bpf_source__drain(s->bpf, take_record, s);
 	s->draining = false;
-	return n;
+	return err < 0 && err != -EAGAIN ? err : s->taken;
 }
 
 static void tell_update(void *ctx, const struct update *u)
@@ -95,12 +107,12 @@ static void tell_update(void *ctx, const struct update *u)
 	struct stream *s = ctx;
 
 	sync__told(&s->sync, u);
-	if (s->stop || !wants(s->options, u))
+	if (s->counted || !wants(s->options, u))
 		return;
 	render__update(&s->render, &s->out.lines, u);
 	s->updates++;
 	if (u->sock && ++s->lines == s->options->count)
-		s->stop = true;
+		s->stop = s->counted = true;
 	if (s->out.lines.len < OUTPUT_FLUSH_AT)
 		return;
 	output__flush(&s->out);
@@ -160,6 +172,10 @@ static int run_pass(struct stream *s, uint64_t began_ns)
 	if (s->sync.failed)
 		log_warn("%u of %u network namespaces could not be read (%s): their older sockets are not listed",
 			 s->sync.failed, s->sync.namespaces, strerror(-s->sync.failed_error));
+	if (s->sync.hidden)
+		log_warn("the network namespaces of %u process%s could not be read: sockets there may be missing "
+			 "(hidepid, or CAP_SYS_PTRACE is missing)",
+			 s->sync.hidden, s->sync.hidden == 1 ? "" : "es");
 	if (s->sync.unreadable)
 		log_warn("%u process%s could not be looked into: sockets held there may have no owner "
 			 "(hidepid, or CAP_SYS_PTRACE is missing)",
@@ -282,7 +298,7 @@ static int loop(struct stream *s)
 			err = do_due(s);
 		output__flush(&s->out);
 	}
-	/* What happened until the stop belongs to the stream. */
+	/* What happened until the stop belongs to the stream; with a slow reader, as much as one drain takes. */
 	if (!err && !s->out.stopped && !s->out.error && drain(s) >= 0)
 		check_losses(s);
 	return err;
@@ -297,9 +313,15 @@ static int add_fd(const struct stream *s, int fd, uint32_t events)
 
 static int set_up_waiting(struct stream *s)
 {
+	struct rlimit files;
 	sigset_t set;
 	int err;
 
+	/* A pass holds a descriptor of every network namespace. */
+	if (!getrlimit(RLIMIT_NOFILE, &files)) {
+		files.rlim_cur = files.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &files);
+	}
 	sigemptyset(&set);
 	sigaddset(&set, SIGINT);
 	sigaddset(&set, SIGTERM);
@@ -393,6 +415,7 @@ int cmd_stream(const struct options *options)
 	if (options->duration_ns)
 		s.end_ns = s.start_ns + options->duration_ns;
 	output__init(&s.out, STDOUT_FILENO, s.signal_fd);
+	s.out.end_ns = s.end_ns;
 	if (!err)
 		err = set_up_model(&s);
 	if (err)

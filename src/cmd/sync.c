@@ -27,6 +27,18 @@ static int drain(struct pass *p)
 	return n < 0 ? n : 0;
 }
 
+/* Every record from before now: one that came after the merge would open what a row has listed. */
+static int drain_until_now(struct pass *p)
+{
+	uint64_t now = clock__boot_ns();
+	int n;
+
+	do {
+		n = p->sync->drain(p->sync->ctx);
+	} while (n > 0 && model__last_record(p->sync->model) < now);
+	return n < 0 ? n : 0;
+}
+
 static int take_row(void *ctx, const struct row *row)
 {
 	struct pass *p = ctx;
@@ -283,11 +295,14 @@ static int look(struct pass *p)
 	else if (err)
 		return err;
 	s->namespaces = p->namespaces.count;
+	s->hidden = p->namespaces.unreadable;
 	err = dump_all(p, true);
 	/* The kernel's tables moved while they were read: a socket may have been skipped. */
 	if (!err && (model__disturbed(s->model) || model__suspects(s->model)))
 		err = dump_all(p, false);
-	return err ? err : find_holders(p);
+	if (!err)
+		err = find_holders(p);
+	return err ? err : drain_until_now(p);
 }
 
 int sync__run(struct sync *s)

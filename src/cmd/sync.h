@@ -13,13 +13,14 @@ struct sync {
 	struct model *model;
 	struct bpf_source *bpf;
 	const char *proc; /* "/proc" */
-	/* Called now and then during a pass, to take records out of the ring. */
+	/* Called now and then during a pass, to take records out of the ring: the number taken, or -errno. */
 	int (*drain)(void *ctx);
 	void *ctx;
 	bool started; /* the first pass is over */
 	/* Outcome of the last pass, for messages. */
 	unsigned int namespaces;
 	unsigned int unreadable; /* processes that could not be looked into */
+	unsigned int hidden;	 /* processes whose network namespace could not be read */
 	unsigned int failed;	 /* namespaces that could not be dumped */
 	int failed_error;	 /* -errno of the last of them */
 };

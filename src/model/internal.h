@@ -46,6 +46,8 @@ struct model {
 	size_t accept_next;
 	uint64_t next_deadline_ns;
 	uint64_t lost_total;
+	uint64_t last_record_ns;
+	uint64_t dumped_ns; /* end of the last dump */
 	/* a dump */
 	bool dumping;
 	uint64_t dump_ns;

@@ -266,6 +266,7 @@ int model__dump_end(struct model *m, uint64_t now_ns)
 
 	if (!m->dumping)
 		return -EINVAL;
+	m->dumped_ns = now_ns;
 	err = sweep_gone(m, now_ns);
 	if (!err)
 		err = merge_staged(m, now_ns);

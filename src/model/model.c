@@ -156,3 +156,8 @@ uint64_t model__lost_total(const struct model *m)
 {
 	return m->lost_total;
 }
+
+uint64_t model__last_record(const struct model *m)
+{
+	return m->last_record_ns;
+}

@@ -61,6 +61,8 @@ int model__last_owner(struct model *m, uint64_t cookie, const struct sw_owner *o
 /* Merge, list, apply the records kept back. The caller tells sync. */
 int model__dump_end(struct model *m, uint64_t now_ns);
 int model__dump_abort(struct model *m);
+/* Time of the last record that was given, CLOCK_BOOTTIME ns. */
+uint64_t model__last_record(const struct model *m);
 /* Records are kept back: more may be given, also from within tell. */
 bool model__dumping(const struct model *m);
 /* Tell EV_SYNC with the table's counts; the strings are the caller's. */

@@ -154,12 +154,31 @@ static struct sock *find_or_add(struct model *m, const struct sw_record *r)
 	return s ? s : sockets__add(m, r->cookie, r->time_ns);
 }
 
+static int apply_listed_open(struct model *m, struct sock *s, const struct sw_record_process *r)
+{
+	struct process *prev = process__ref(s->owner);
+	struct update u = { .event = EV_OWNER, .time_ns = r->base.time_ns, .sock = s, .tid = r->base.tid };
+	uint8_t state = s->state;
+
+	refresh(s, &r->base);
+	s->state = state; /* the row is newer */
+	refresh_owner(m, s, &r->base, r);
+	s->opened_ns = r->base.time_ns;
+	u.prev_owner = prev;
+	tell(m, &u);
+	process_table__put(m->processes, prev);
+	return 0;
+}
+
 /* CONNECT, LISTEN: a socket begins, in its caller. */
 static int apply_open(struct model *m, const struct sw_record_process *r)
 {
 	const struct sw_record *base = &r->base;
 	struct sock *s = sockets__find(m, base->cookie);
 
+	/* A record that was still being written when the dump ended: its socket has been listed already. */
+	if (s && !s->minisock && !s->seq && base->time_ns <= m->dumped_ns)
+		return apply_listed_open(m, s, r);
 	/* One socket can connect again: its time-wait entry keeps the cookie, but the live one is what a cookie names. */
 	if (s && s->minisock)
 		record__end_minisock(m, s, base->time_ns);
@@ -402,5 +421,6 @@ int model__record(struct model *m, const void *data, size_t size)
 
 	if (err)
 		return err;
+	m->last_record_ns = ((const struct sw_record *)data)->time_ns;
 	return m->dumping ? dump__keep(m, data, size) : record__apply(m, data);
 }

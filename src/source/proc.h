@@ -46,8 +46,8 @@ int proc__info(const char *proc, uint32_t pid, struct proc_info *ret);
 void proc__info_free(struct proc_info *info);
 
 /* Parsers alone, for tests and fuzzing. stat is parsed from the last ')'. 0 or -EBADMSG. */
-int proc__parse_stat(const char *text, size_t len, struct proc_info *ret);   /* comm, ppid, start_ticks */
-int proc__parse_status_uid(const char *text, size_t len, uint32_t *ret_uid); /* real uid of the Uid: line */
+int proc__parse_stat(const char *text, size_t len, struct proc_info *ret);	/* comm, ppid, start_ticks */
+int proc__parse_status_uid(const char *text, size_t len, uint32_t *ret_uid);	/* real uid of the Uid: line */
 int proc__parse_socket_link(const char *text, size_t len, uint64_t *ret_inode); /* "socket:[123]" */
 int proc__parse_cgroup(const char *text, size_t len, char **ret_path);
 

@@ -38,8 +38,8 @@ static void die(const char *what)
 static void open_all(const struct pair *pair, bool server)
 {
 	for (uint64_t i = 0; i < pair->connections; i++) {
-		int fd = server ? accept4(pair->listener, NULL, NULL, SOCK_CLOEXEC) :
-				  socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+		int fd = server ? accept4(pair->listener, NULL, NULL, SOCK_CLOEXEC)
+				: socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
 		if (fd < 0)
 			die(server ? "accept" : "socket");
@@ -74,8 +74,7 @@ static void start_pair(uint64_t connections, int ready_fd)
 
 	pair.listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (pair.listener < 0 || bind(pair.listener, (struct sockaddr *)&pair.address, len) ||
-	    listen(pair.listener, SOMAXCONN) ||
-	    getsockname(pair.listener, (struct sockaddr *)&pair.address, &len))
+	    listen(pair.listener, SOMAXCONN) || getsockname(pair.listener, (struct sockaddr *)&pair.address, &len))
 		die("listener");
 	start(&pair, true, ready_fd);
 	start(&pair, false, ready_fd);
@@ -124,8 +123,8 @@ int main(int argc, char **argv)
 			die("a process ended early");
 	}
 	alarm(0);
-	/* The listeners count: the servers keep them. */
-	printf("{\"sockets\":%llu}\n", (unsigned long long)(sockets / 2 * 2 + processes / 2));
+	uint64_t held = sockets / 2 * 2 + processes / 2; /* with the listeners, which the servers keep */
+	printf("{\"sockets\":%llu}\n", (unsigned long long)held);
 	fflush(stdout);
 	while (read(STDIN_FILENO, &byte, 1) > 0)
 		;

@@ -147,9 +147,10 @@ int live_table__apply(struct live_table *t, const json_t *update, char *why, siz
 	if (!strcmp(event, "accept") && !strcmp(state, "CLOSE"))
 		return 0;
 	struct live_table_entry *e = look_up(t, cookie);
-	if (!e && closing)
+	/* Closed while the first dump was made: not listed, and closed; but its time-wait entry is there. */
+	if (!e && closing && !is_timewait(state))
 		return 0;
-	if (!e && !among(event, opening))
+	if (!e && !closing && !among(event, opening))
 		return refuse(why, why_size, "ghost", update);
 	if (e && (among(event, only_opening) || (among(event, calls) && strcmp(e->state, "CLOSE"))))
 		return refuse(why, why_size, "second opening", update);

@@ -264,6 +264,35 @@ void witness__wait_syncs(struct witness *w, uint64_t syncs, int timeout_ms)
 	}
 }
 
+/* What was told of the sockets that the report of a difference names. */
+static void print_histories(const struct witness *w, const char *report)
+{
+	static const char mark[] = "cookie ";
+
+	while ((report = strstr(report, mark))) {
+		uint64_t cookie = strtoull(report + strlen(mark), NULL, 10);
+		const struct told *t = find(w, cookie);
+
+		print_error("cookie %llu was told as %o\n", (unsigned long long)cookie, t ? t->history : 0);
+		report += strlen(mark);
+	}
+}
+
+static void differ(const struct witness *w, const char *report)
+{
+	stream__print(w->stream);
+	print_histories(w, report);
+	fail_msg("the table is not the kernel's, or a loss is not repaired:\n%s", report);
+}
+
+static void compare_tables(struct witness *w, const struct live_table *kernel)
+{
+	char report[REPORT_BYTES];
+
+	if (live_table__difference(w->table, kernel, report, sizeof(report)))
+		differ(w, report);
+}
+
 void witness__wait_equal(struct witness *w, int timeout_ms)
 {
 	int64_t deadline = now_ms() + timeout_ms;
@@ -281,18 +310,7 @@ void witness__wait_equal(struct witness *w, int timeout_ms)
 		if (now_ms() > deadline)
 			break;
 	}
-	stream__print(w->stream);
-	fail_msg("after %d ms the table is not the kernel's, or a loss not repaired:\n%s", timeout_ms, report);
-}
-
-static void compare_tables(struct witness *w, const struct live_table *kernel)
-{
-	char report[REPORT_BYTES];
-
-	if (!live_table__difference(w->table, kernel, report, sizeof(report)))
-		return;
-	stream__print(w->stream);
-	fail_msg("the last table is not the kernel's:\n%s", report);
+	differ(w, report);
 }
 
 void witness__stop(struct witness *w, int timeout_ms)
