@@ -277,9 +277,9 @@ static int apply_accept(struct model *m, const struct sw_record_process *r)
 		s = sockets__add(m, r->base.cookie, r->base.time_ns);
 	if (!s)
 		return 0;
-	if (s->attribution == SW_ATTR_ACCEPT && s->owner && s->owner->pid == r->base.owner.pid &&
-	    s->seen_ns >= r->base.time_ns)
-		return 0; /* told already */
+	if (s->accepted)
+		return 0; /* a repeat */
+	s->accepted = true;
 	refresh(s, &r->base);
 	refresh_owner(m, s, &r->base, r);
 	tell_sock(m, EV_ACCEPT, s, r->base.time_ns, r->base.tid);

@@ -91,7 +91,7 @@ struct sock {
 	bool mptcp;
 	bool minisock; /* only a time-wait or request entry is left in the kernel */
 	bool closed;   /* its close was told; what is left is a minisock */
-	uint8_t mark;  /* scratch of a running dump */
+	bool accepted; /* its accept was told; a socket is accepted once */
 	uint16_t holder_count;
 	uint32_t seq;		    /* of the last record, 0: none */
 	struct holder *holders;	    /* owned, NULL when none is known */

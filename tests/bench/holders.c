@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Opens TCP connections over loopback, each end in another process, prints one line of JSON when all are there, and keeps
- * them until its standard input ends. As many pairs of processes as the limit of descriptors asks for.
+ * Opens TCP connections over loopback, each end in another process, prints one line of JSON when all are there, and
+ * keeps them until its standard input ends. As many pairs of processes as the limit of descriptors asks for.
  */
 #include <arpa/inet.h>
 #include <errno.h>

@@ -163,6 +163,22 @@ static void do_listen(struct host *h)
 	host_wire__state(h, s, STATE_LISTEN, any_holder(h, s));
 }
 
+/* Time-wait entries of this cookie are not what the cookie names any more. True when there are any. */
+static bool shadow(struct host *h, uint64_t cookie)
+{
+	bool any = false;
+
+	for (int i = 0; i < HOST_SOCKETS; i++) {
+		struct host_sock *s = &h->socks[i];
+
+		if (s->kind != HOST_TIMEWAIT || s->cookie != cookie)
+			continue;
+		s->shadowed = true;
+		any = true;
+	}
+	return any;
+}
+
 static void start_connecting(struct host *h, struct host_sock *s)
 {
 	struct host_sock before = *s;
@@ -173,8 +189,7 @@ static void start_connecting(struct host *h, struct host_sock *s)
 		release(s);
 		return;
 	}
-	for (int i = 0; i < HOST_SOCKETS; i++)
-		h->socks[i].shadowed |= h->socks[i].kind == HOST_TIMEWAIT && h->socks[i].cookie == s->cookie;
+	shadow(h, s->cookie);
 	s->got_fin = false;
 	host_wire__state(h, s, STATE_SYN_SENT, any_holder(h, s));
 }
@@ -312,6 +327,7 @@ static void end(struct host *h, struct host_sock *s, bool timewait)
 
 	if (t) {
 		*t = *s;
+		t->shadowed = shadow(h, s->cookie); /* one of two: whether this one is known is chance */
 		t->kind = HOST_TIMEWAIT;
 		t->state = s->got_fin ? STATE_TIME_WAIT : STATE_FIN_WAIT2;
 		t->expires_ns = h->now_ns + 60 * SECOND_NS;

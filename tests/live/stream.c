@@ -29,7 +29,7 @@ struct stream {
 	pid_t pid;  /* 0: reaped */
 	int out_fd; /* our end of the pipe, or the spool; -1: end of file seen */
 	int err_fd; /* memfd that is the program's stderr */
-	json_t *schema;
+	const json_t *schema;
 	json_t **updates;
 	size_t count, size;
 	char line[LINE_MAX_BYTES];
@@ -78,6 +78,18 @@ static void make_spool(int pair[2])
 	assert_true(pair[0] >= 0);
 }
 
+/* Once: a schema that was loaded is kept to the end of the program. */
+static const json_t *load_schema(void)
+{
+	static json_t *schema;
+
+	if (!schema)
+		assert_int_equal(schema__load(from_environment("SOCKWATCH_SCHEMA", "src/data/sockwatch.schema.json"),
+					      &schema),
+				 0);
+	return schema;
+}
+
 struct stream *stream__start(const struct stream_config *config)
 {
 	struct stream *s = calloc(1, sizeof(*s));
@@ -88,8 +100,7 @@ struct stream *stream__start(const struct stream_config *config)
 		s->config = *config;
 	if (s->config.netns)
 		snprintf(s->netns, sizeof(s->netns), ",\"netns\":%u,", s->config.netns);
-	assert_int_equal(
-		schema__load(from_environment("SOCKWATCH_SCHEMA", "src/data/sockwatch.schema.json"), &s->schema), 0);
+	s->schema = load_schema();
 	s->err_fd = memfd_create("stderr", MFD_CLOEXEC);
 	assert_true(s->err_fd >= 0);
 	if (s->config.spool)
@@ -125,7 +136,6 @@ void stream__free(struct stream *s)
 	close(s->err_fd);
 	forget(s);
 	free(s->updates);
-	json_decref(s->schema);
 	free(s);
 }
 

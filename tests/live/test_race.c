@@ -156,8 +156,11 @@ static void start_once(struct race *r, struct witness **ret)
 	check_pairs(r, w);
 	witness__stop(w, STREAM_TIMEOUT_MS);
 	load__resume(r->load);
-	assert_int_equal(count->syncs, 1);
-	assert_int_equal(count->losses, 0);
+	if (count->syncs == 1 && !count->losses)
+		return;
+	stream__print(witness__stream(w));
+	fail_msg("%llu sync and %llu lost updates", (unsigned long long)count->syncs,
+		 (unsigned long long)count->losses);
 }
 
 /* Of the ends that were open at the comparison, every one had an owner; the log tells which. */
