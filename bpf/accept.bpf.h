@@ -103,24 +103,23 @@ static __always_inline void fill_accepted(struct sw_record *r, const struct acce
 static __always_inline int on_accepted(long fd)
 {
 	struct sw_owner owner = { .attribution = SW_ATTR_ACCEPT };
-	struct sw_record_process *r;
 	struct accepted a;
+	struct sw_record *r;
+	__u8 flag;
 
 	if (fd < 0 || !read_accepted(fd, &a))
 		return 0;
 	read_process(&owner.process);
 	/* Even when the record is lost. */
 	remember_owner(COMMON(&a, skc_cookie).counter, &owner);
-	r = bpf_ringbuf_reserve(&ring, sizeof(*r), 0);
-	if (!r) {
-		count_loss(&losses.ring);
+	r = reserve_by(&owner.process, &flag);
+	if (!r)
 		return 0;
-	}
-	fill_accepted(&r->base, &a);
-	r->base.attribution = owner.attribution;
-	r->base.tid = (__u32)bpf_get_current_pid_tgid();
-	r->base.owner = owner.process;
-	read_cmdline(r);
+	fill_accepted(r, &a);
+	r->flags |= flag;
+	r->attribution = owner.attribution;
+	r->tid = (__u32)bpf_get_current_pid_tgid();
+	r->owner = owner.process;
 	bpf_ringbuf_submit(r, 0);
 	return 0;
 }

@@ -75,7 +75,7 @@ struct {
 /* Records for user space; size set before load. When full, records are dropped and counted in losses.ring. */
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
-	__uint(max_entries, 8 * 1024 * 1024);
+	__uint(max_entries, 4 * 1024 * 1024);
 } ring SEC(".maps");
 
 struct sw_losses losses = {};

@@ -39,10 +39,17 @@ static __always_inline bool is_told(const struct sw_process *p)
 	return false;
 }
 
-/*
- * The first bytes of the command line, when user space does not have it. Length 0: it has, or a page that is not in
- * memory could not be read here.
- */
+/* What was to tell it was lost. */
+static __always_inline void forget_told(const struct sw_process *p)
+{
+	__u32 slot = p->pid & (TOLD_MAX - 1);
+	struct told_process *t = bpf_map_lookup_elem(&told, &slot);
+
+	if (t)
+		t->start_ns = 0;
+}
+
+/* The first bytes of current's command line. Length 0: a page that is not in memory could not be read here. */
 static __always_inline void read_cmdline(struct sw_record_process *r)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
@@ -52,7 +59,7 @@ static __always_inline void read_cmdline(struct sw_record_process *r)
 
 	r->cmdline_len = 0;
 	r->pad = 0;
-	if (!mm || is_told(&r->base.owner))
+	if (!mm)
 		return;
 	start = mm->arg_start;
 	end = mm->arg_end;
@@ -63,6 +70,33 @@ static __always_inline void read_cmdline(struct sw_record_process *r)
 		len = SW_CMDLINE_LEN;
 	if (!bpf_probe_read_user(r->cmdline, len, (void *)start))
 		r->cmdline_len = len;
+}
+
+/*
+ * Room in the ring for a record of something that the process p, which is current, does: without the command line when
+ * user space has it (then *ret_flag is 0, else SW_F_CMDLINE). NULL: the ring is full, and the loss is counted.
+ */
+static __always_inline struct sw_record *reserve_by(const struct sw_process *p, __u8 *ret_flag)
+{
+	struct sw_record_process *r;
+	struct sw_record *small;
+
+	*ret_flag = 0;
+	if (is_told(p)) {
+		small = bpf_ringbuf_reserve(&ring, sizeof(*small), 0);
+		if (!small)
+			count_loss(&losses.ring);
+		return small;
+	}
+	r = bpf_ringbuf_reserve(&ring, sizeof(*r), 0);
+	if (!r) {
+		forget_told(p);
+		count_loss(&losses.ring);
+		return NULL;
+	}
+	read_cmdline(r);
+	*ret_flag = SW_F_CMDLINE;
+	return &r->base;
 }
 
 #endif

@@ -92,7 +92,8 @@ static __always_inline void on_open(const struct change *c)
 {
 	struct sock_info *info = sock_info(c->sk, BPF_SK_STORAGE_GET_F_CREATE);
 	bool listen = c->new == TCP_LISTEN;
-	struct sw_record_process *r;
+	struct sw_record *r;
+	__u8 flag;
 
 	if (!info)
 		return;
@@ -101,17 +102,15 @@ static __always_inline void on_open(const struct change *c)
 	info->direction = listen ? SW_DIR_LISTEN : SW_DIR_OUT;
 	info->seq++;
 
-	r = bpf_ringbuf_reserve(&ring, sizeof(*r), 0);
-	if (!r) {
-		count_loss(&losses.ring);
+	r = reserve_by(&info->owner.process, &flag);
+	if (!r)
 		return;
-	}
-	fill_sock(&r->base, c);
-	info->opened_ns = r->base.time_ns;
-	fill_info(&r->base, info);
-	r->base.kind = listen ? SW_REC_LISTEN : SW_REC_CONNECT;
-	r->base.tid = (__u32)bpf_get_current_pid_tgid();
-	read_cmdline(r);
+	fill_sock(r, c);
+	r->flags |= flag;
+	info->opened_ns = r->time_ns;
+	fill_info(r, info);
+	r->kind = listen ? SW_REC_LISTEN : SW_REC_CONNECT;
+	r->tid = (__u32)bpf_get_current_pid_tgid();
 	bpf_ringbuf_submit(r, 0);
 }
 

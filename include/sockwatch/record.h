@@ -16,12 +16,13 @@
 #define SW_COMM_LEN	  16  /* TASK_COMM_LEN, include/linux/sched.h */
 #define SW_CMDLINE_LEN	  256 /* what is kept of a command line; the arguments are separated by NUL */
 
+/* Each is a struct sw_record, with more behind it where that is said. */
 enum sw_record_kind {
-	SW_REC_CONNECT = 1, /* struct sw_record_process: CLOSE>SYN_SENT, in the caller of connect */
-	SW_REC_LISTEN,	    /* struct sw_record_process: CLOSE>LISTEN, in the caller of listen */
-	SW_REC_ACCEPT,	    /* struct sw_record_process: an accept call returned this socket */
-	SW_REC_ESTABLISHED, /* struct sw_record: SYN_SENT>ESTABLISHED or SYN_RECV>ESTABLISHED */
-	SW_REC_STATE,	    /* struct sw_record: any other transition, only when asked for */
+	SW_REC_CONNECT = 1, /* CLOSE>SYN_SENT, in the caller of connect */
+	SW_REC_LISTEN,	    /* CLOSE>LISTEN, in the caller of listen */
+	SW_REC_ACCEPT,	    /* an accept call returned this socket */
+	SW_REC_ESTABLISHED, /* SYN_SENT>ESTABLISHED or SYN_RECV>ESTABLISHED */
+	SW_REC_STATE,	    /* any other transition, only when asked for */
 	SW_REC_CLOSE,	    /* struct sw_record_close: anything>CLOSE */
 };
 
@@ -51,6 +52,7 @@ enum sw_direction {
 #define SW_F_TIMEWAIT 0x01 /* of CLOSE: a time-wait entry with this cookie took the socket's place */
 #define SW_F_MPTCP    0x02 /* the first subflow of an MPTCP connection */
 #define SW_F_GOT_FIN  0x04 /* the peer has sent its FIN */
+#define SW_F_CMDLINE  0x08 /* struct sw_record_process: the command line follows */
 
 /* Who: a process as it was when it acted. pid 0: nobody. */
 struct sw_process {
@@ -98,6 +100,7 @@ struct sw_record {
 	struct sw_process owner;
 };
 
+/* CONNECT, LISTEN and ACCEPT with SW_F_CMDLINE: the first one of a process since its exec. */
 struct sw_record_process {
 	struct sw_record base;
 	__u32 cmdline_len; /* bytes used of cmdline, at most SW_CMDLINE_LEN; 0: could not be read */

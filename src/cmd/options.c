@@ -28,7 +28,7 @@ static const struct {
 	{ { "duration", required_argument, NULL, OPT_DURATION }, "S", "end after S seconds (0.5 is half a second)" },
 	{ { "count", required_argument, NULL, OPT_COUNT }, "N", "end after N lines about sockets" },
 	{ { "plan", required_argument, NULL, OPT_PLAN }, "P", "force a set of hooks: tracepoint" },
-	{ { "ring", required_argument, NULL, OPT_RING }, "KIB", "size of the record ring, a power of two (8192)" },
+	{ { "ring", required_argument, NULL, OPT_RING }, "KIB", "size of the record ring, a power of two (4096)" },
 	{ { "verbose", no_argument, NULL, 'v' }, NULL, "say on stderr what is done, and which hooks are missing" },
 	{ { "help", no_argument, NULL, 'h' }, NULL, "this text" },
 	{ { "version", no_argument, NULL, OPT_VERSION }, NULL, "the version" },

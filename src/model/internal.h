@@ -88,7 +88,8 @@ void graves__forget(struct model *m, uint64_t cookie);
 /* record.c */
 int record__apply(struct model *m, const struct sw_record *r);
 int record__check(const void *data, size_t size);
-struct process *record__process(struct model *m, const struct sw_process *p, const struct sw_record_process *details);
+/* The process p; current: it ran when that was written, so it is newer than what we have. A reference, or NULL. */
+struct process *record__process(struct model *m, const struct sw_process *p, bool current);
 /* A time-wait or request entry is gone: close when its close was not told, else the state CLOSE. */
 void record__end_minisock(struct model *m, struct sock *s, uint64_t time_ns);
 

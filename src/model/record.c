@@ -17,7 +17,8 @@ int record__check(const void *data, size_t size)
 	case SW_REC_CONNECT:
 	case SW_REC_LISTEN:
 	case SW_REC_ACCEPT:
-		want = sizeof(struct sw_record_process);
+		if (r->flags & SW_F_CMDLINE)
+			want = sizeof(struct sw_record_process);
 		break;
 	case SW_REC_CLOSE:
 		want = sizeof(struct sw_record_close);
@@ -36,7 +37,7 @@ int record__check(const void *data, size_t size)
 	return r->cookie || r->kind == SW_REC_ACCEPT ? 0 : -EBADMSG;
 }
 
-struct process *record__process(struct model *m, const struct sw_process *p, const struct sw_record_process *details)
+struct process *record__process(struct model *m, const struct sw_process *p, bool current)
 {
 	struct process *process;
 	bool fresh;
@@ -46,20 +47,30 @@ struct process *record__process(struct model *m, const struct sw_process *p, con
 	process = process_table__get(m->processes, p->pid, p->start_ns / m->config.ns_per_tick, &fresh);
 	if (!process)
 		return NULL;
-	/* Only a record that ran in the process itself is newer than what we have. */
-	if (fresh || details) {
+	if (fresh || current) {
 		bool changed = process__set_comm(process, p->comm, SW_COMM_LEN);
 
 		process->ppid = p->ppid;
 		process->uid = p->uid;
 		process->cgroup_id = p->cgroup_id;
 		process->have_ids = true;
-		if (details && details->cmdline_len <= SW_CMDLINE_LEN)
-			changed |= process__set_cmdline(process, details->cmdline, details->cmdline_len);
 		if ((fresh || changed) && m->config.describe)
 			m->config.describe(m->config.ctx, process);
 	}
 	return process;
+}
+
+/* The process that did what r tells, and that ran when it was written. */
+static struct process *actor(struct model *m, const struct sw_record *r)
+{
+	const struct sw_record_process *more = (const struct sw_record_process *)r;
+	struct process *p = record__process(m, &r->owner, true);
+
+	if (!p || !(r->flags & SW_F_CMDLINE) || more->cmdline_len > SW_CMDLINE_LEN)
+		return p;
+	if (process__set_cmdline(p, more->cmdline, more->cmdline_len) && m->config.describe)
+		m->config.describe(m->config.ctx, p);
+	return p;
 }
 
 static void tell_sock(struct model *m, enum event event, const struct sock *s, uint64_t time_ns, uint32_t tid)
@@ -122,16 +133,16 @@ static void refresh(struct sock *s, const struct sw_record *r)
 }
 
 /* The record's owner, unless the table knows one and the record does not, or knows it less well. */
-static void refresh_owner(struct model *m, struct sock *s, const struct sw_record *r,
-			  const struct sw_record_process *details)
+static void refresh_owner(struct model *m, struct sock *s, const struct sw_record *r)
 {
+	bool acts = r->kind == SW_REC_CONNECT || r->kind == SW_REC_LISTEN || r->kind == SW_REC_ACCEPT;
 	struct process *p;
 
 	if (r->attribution == SW_ATTR_NONE)
 		return;
 	if (r->attribution == SW_ATTR_LISTENER && s->owner && s->attribution != SW_ATTR_LISTENER)
 		return;
-	p = record__process(m, &r->owner, details);
+	p = acts ? actor(m, r) : record__process(m, &r->owner, false);
 	if (p)
 		sockets__set_owner(m, s, p, r->attribution);
 }
@@ -154,16 +165,16 @@ static struct sock *find_or_add(struct model *m, const struct sw_record *r)
 	return s ? s : sockets__add(m, r->cookie, r->time_ns);
 }
 
-static int apply_listed_open(struct model *m, struct sock *s, const struct sw_record_process *r)
+static int apply_listed_open(struct model *m, struct sock *s, const struct sw_record *r)
 {
 	struct process *prev = process__ref(s->owner);
-	struct update u = { .event = EV_OWNER, .time_ns = r->base.time_ns, .sock = s, .tid = r->base.tid };
+	struct update u = { .event = EV_OWNER, .time_ns = r->time_ns, .sock = s, .tid = r->tid };
 	uint8_t state = s->state;
 
-	refresh(s, &r->base);
+	refresh(s, r);
 	s->state = state; /* the row is newer */
-	refresh_owner(m, s, &r->base, r);
-	s->opened_ns = r->base.time_ns;
+	refresh_owner(m, s, r);
+	s->opened_ns = r->time_ns;
 	u.prev_owner = prev;
 	tell(m, &u);
 	process_table__put(m->processes, prev);
@@ -171,14 +182,13 @@ static int apply_listed_open(struct model *m, struct sock *s, const struct sw_re
 }
 
 /* CONNECT, LISTEN: a socket begins, in its caller. */
-static int apply_open(struct model *m, const struct sw_record_process *r)
+static int apply_open(struct model *m, const struct sw_record *base)
 {
-	const struct sw_record *base = &r->base;
 	struct sock *s = sockets__find(m, base->cookie);
 
 	/* A record that was still being written when the dump ended: its socket has been listed already. */
 	if (s && !s->minisock && !s->seq && base->time_ns <= m->dumped_ns)
-		return apply_listed_open(m, s, r);
+		return apply_listed_open(m, s, base);
 	/* One socket can connect again: its time-wait entry keeps the cookie, but the live one is what a cookie names. */
 	if (s && s->minisock)
 		record__end_minisock(m, s, base->time_ns);
@@ -189,13 +199,13 @@ static int apply_open(struct model *m, const struct sw_record_process *r)
 	if (!s)
 		return 0;
 	refresh(s, base);
-	refresh_owner(m, s, base, r);
+	refresh_owner(m, s, base);
 	s->opened_ns = base->time_ns;
 	tell_sock(m, base->kind == SW_REC_LISTEN ? EV_LISTEN : EV_CONNECT, s, base->time_ns, base->tid);
 	return base->kind == SW_REC_LISTEN ? sockets__make_listener(m, s) : 0;
 }
 
-static int apply_accept(struct model *m, const struct sw_record_process *r);
+static int apply_accept(struct model *m, const struct sw_record *r);
 
 /* Accepts that had no cookie when they were seen (fast open): now the inode says whose they are. */
 static int apply_waiting_accept(struct model *m, const struct sock *s)
@@ -207,7 +217,7 @@ static int apply_waiting_accept(struct model *m, const struct sock *s)
 			continue;
 		m->accepts[i] = m->accepts[--m->accept_next];
 		r.base.cookie = s->cookie;
-		return apply_accept(m, &r);
+		return apply_accept(m, &r.base);
 	}
 	return 0;
 }
@@ -233,7 +243,7 @@ static int apply_established(struct model *m, const struct sw_record *r)
 	sockets__not_minisock(m, s);
 	graves__forget(m, r->cookie);
 	refresh(s, r);
-	refresh_owner(m, s, r, NULL);
+	refresh_owner(m, s, r);
 	if (r->direction == SW_DIR_IN) {
 		s->opened_ns = r->time_ns;
 		give_listener_owner(m, s);
@@ -244,45 +254,46 @@ static int apply_established(struct model *m, const struct sw_record *r)
 }
 
 /* An accept of a socket that is closed already says who it was for, and leaves nothing behind (trap T11). */
-static void tell_late_accept(struct model *m, const struct sw_record_process *r)
+static void tell_late_accept(struct model *m, const struct sw_record *r)
 {
-	struct sock s = { .cookie = r->base.cookie };
+	struct sock s = { .cookie = r->cookie };
 
-	refresh(&s, &r->base);
-	refresh_owner(m, &s, &r->base, r);
+	refresh(&s, r);
+	refresh_owner(m, &s, r);
 	s.state = STATE_CLOSE;
-	tell_sock(m, EV_ACCEPT, &s, r->base.time_ns, r->base.tid);
+	tell_sock(m, EV_ACCEPT, &s, r->time_ns, r->tid);
 	sockets__release(m, &s);
 }
 
-static int apply_accept(struct model *m, const struct sw_record_process *r)
+static int apply_accept(struct model *m, const struct sw_record *r)
 {
 	struct sock *s;
 
-	if (!r->base.cookie) {
+	if (!r->cookie) {
 		if (m->accept_next == MODEL_ACCEPTS_MAX) {
 			/* Nobody ever asked for these: their sockets are gone. */
 			m->accept_next = 0;
-			model__lost(m, LOSS_MAP, 1, r->base.time_ns);
+			model__lost(m, LOSS_MAP, 1, r->time_ns);
 		}
-		m->accepts[m->accept_next++] = *r;
+		memcpy(&m->accepts[m->accept_next++], r,
+		       r->flags & SW_F_CMDLINE ? sizeof(struct sw_record_process) : sizeof(*r));
 		return 0;
 	}
-	s = sockets__find(m, r->base.cookie);
-	if (s ? s->minisock : r->base.new_state == STATE_CLOSE || graves__find(m, r->base.cookie)) {
+	s = sockets__find(m, r->cookie);
+	if (s ? s->minisock : r->new_state == STATE_CLOSE || graves__find(m, r->cookie)) {
 		tell_late_accept(m, r);
 		return 0;
 	}
 	if (!s)
-		s = sockets__add(m, r->base.cookie, r->base.time_ns);
+		s = sockets__add(m, r->cookie, r->time_ns);
 	if (!s)
 		return 0;
 	if (s->accepted)
 		return 0; /* a repeat */
 	s->accepted = true;
-	refresh(s, &r->base);
-	refresh_owner(m, s, &r->base, r);
-	tell_sock(m, EV_ACCEPT, s, r->base.time_ns, r->base.tid);
+	refresh(s, r);
+	refresh_owner(m, s, r);
+	tell_sock(m, EV_ACCEPT, s, r->time_ns, r->tid);
 	return 0;
 }
 
@@ -293,7 +304,7 @@ static int apply_state(struct model *m, const struct sw_record *r)
 	if (!s || s->minisock)
 		return 0;
 	refresh(s, r);
-	refresh_owner(m, s, r, NULL);
+	refresh_owner(m, s, r);
 	tell_sock(m, EV_STATE, s, r->time_ns, r->tid);
 	return 0;
 }
@@ -360,7 +371,7 @@ static int apply_close(struct model *m, const struct sw_record_close *r)
 		return 0;
 	sockets__not_minisock(m, s);
 	refresh(s, base);
-	refresh_owner(m, s, base, NULL);
+	refresh_owner(m, s, base);
 	s->state = STATE_CLOSE;
 	if (lingers)
 		s->state = base->flags & SW_F_GOT_FIN ? STATE_TIME_WAIT : STATE_FIN_WAIT2;
@@ -403,9 +414,9 @@ int record__apply(struct model *m, const struct sw_record *r)
 	switch (r->kind) {
 	case SW_REC_CONNECT:
 	case SW_REC_LISTEN:
-		return apply_open(m, (const struct sw_record_process *)r);
+		return apply_open(m, r);
 	case SW_REC_ACCEPT:
-		return apply_accept(m, (const struct sw_record_process *)r);
+		return apply_accept(m, r);
 	case SW_REC_ESTABLISHED:
 		return apply_established(m, r);
 	case SW_REC_STATE:

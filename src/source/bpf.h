@@ -21,7 +21,7 @@ struct bpf_config {
 	void (*log)(bool verbose, const char *text);
 };
 
-#define BPF_RING_DEFAULT (8 * 1024 * 1024)
+#define BPF_RING_DEFAULT (4 * 1024 * 1024)
 #define BPF_RING_MIN	 4096
 #define BPF_RING_MAX	 (1024 * 1024 * 1024)
 

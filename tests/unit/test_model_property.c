@@ -137,14 +137,14 @@ static void give(struct run *r, const union wire *w)
 	free(copy);
 }
 
-/* An old accept cannot be told from a new one: it has no number. */
+/* An old accept cannot be told from a new one, it has no number; nor can anything whose successors were lost. */
 static void repeat(struct run *r)
 {
 	unsigned int have = r->recent_count < RECENT ? r->recent_count : RECENT;
+	const union wire *last = &r->recent[(r->recent_count - 1) % RECENT];
 	const union wire *w = &r->recent[host__roll(&r->host, have)];
 
-	if (w->base.kind != SW_REC_ACCEPT || w == &r->recent[(r->recent_count - 1) % RECENT])
-		give(r, w);
+	give(r, w->base.kind == SW_REC_ACCEPT || r->lossy ? last : w);
 }
 
 static void drain(struct run *r, size_t count)
@@ -198,7 +198,8 @@ static void check_owner(const struct run *r, const struct sock *s)
 	int life = s->owner ? host__life(&r->host, s->owner) : 0;
 	uint64_t may = r->ever[s->cookie], listeners = r->ever[r->came_through[s->cookie]];
 
-	if (!s->owner)
+	/* Which listener a child older than the hooks came through cannot be known when that listener's end was lost. */
+	if (!s->owner || (r->lossy && s->attribution == SW_ATTR_LISTENER))
 		return;
 	if (s->attribution == SW_ATTR_LISTENER)
 		may = listeners;
