@@ -11,6 +11,7 @@ struct grave {
 	uint64_t cookie;
 	uint64_t time_ns; /* of the close */
 	uint32_t seq;	  /* of its close record */
+	bool accepted;	  /* its accept was told */
 };
 
 /* What a running dump knows about one cookie. */
@@ -81,15 +82,18 @@ int sockets__init(struct model *m);
 void sockets__destroy(struct model *m);
 
 /* graves */
-void graves__bury(struct model *m, uint64_t cookie, uint64_t time_ns, uint32_t seq);
+void graves__bury(struct model *m, const struct sock *s, uint64_t time_ns);
 struct grave *graves__find(const struct model *m, uint64_t cookie);
 void graves__forget(struct model *m, uint64_t cookie);
 
 /* record.c */
 int record__apply(struct model *m, const struct sw_record *r);
 int record__check(const void *data, size_t size);
-/* The process p; current: it ran when that was written, so it is newer than what we have. A reference, or NULL. */
-struct process *record__process(struct model *m, const struct sw_process *p, bool current);
+/*
+ * The process p, as a new reference; NULL: none, or no memory. by: the record of something p did itself, so that what it
+ * says is newer than what we have; NULL: p is told about by somebody else.
+ */
+struct process *record__process(struct model *m, const struct sw_process *p, const struct sw_record *by);
 /* A time-wait or request entry is gone: close when its close was not told, else the state CLOSE. */
 void record__end_minisock(struct model *m, struct sock *s, uint64_t time_ns);
 

@@ -133,7 +133,7 @@ static int list_row(struct model *m, struct staged *st, uint64_t now_ns)
 	if (st->holder_count) {
 		give_holders(m, s, st);
 	} else if (st->last.attribution) {
-		struct process *p = record__process(m, &st->last.process, false);
+		struct process *p = record__process(m, &st->last.process, NULL);
 
 		sockets__set_owner(m, s, p, SW_ATTR_LAST);
 	}

@@ -30,47 +30,43 @@ int record__check(const void *data, size_t size)
 		return -EBADMSG;
 	}
 	/* The ring rounds sizes up, never down. */
-	if (size < want || r->attribution >= SW_ATTR_MAX || r->direction > SW_DIR_LISTEN)
+	if (size < want || size > sizeof(struct sw_record_process) || r->attribution >= SW_ATTR_MAX ||
+	    r->direction > SW_DIR_LISTEN)
 		return -EBADMSG;
 	if (r->new_state == 0 || r->new_state >= STATE_MAX || (r->family != 2 && r->family != 10))
 		return -EBADMSG;
 	return r->cookie || r->kind == SW_REC_ACCEPT ? 0 : -EBADMSG;
 }
 
-struct process *record__process(struct model *m, const struct sw_process *p, bool current)
+static bool take_cmdline(struct process *p, const struct sw_record *r)
+{
+	const struct sw_record_process *more = (const struct sw_record_process *)r;
+
+	if (!(r->flags & SW_F_CMDLINE) || more->cmdline_len > SW_CMDLINE_LEN)
+		return false;
+	return process__set_cmdline(p, more->cmdline, more->cmdline_len);
+}
+
+struct process *record__process(struct model *m, const struct sw_process *p, const struct sw_record *by)
 {
 	struct process *process;
-	bool fresh;
+	bool fresh, changed;
 
 	if (!p->pid)
 		return NULL;
 	process = process_table__get(m->processes, p->pid, p->start_ns / m->config.ns_per_tick, &fresh);
-	if (!process)
-		return NULL;
-	if (fresh || current) {
-		bool changed = process__set_comm(process, p->comm, SW_COMM_LEN);
-
-		process->ppid = p->ppid;
-		process->uid = p->uid;
-		process->cgroup_id = p->cgroup_id;
-		process->have_ids = true;
-		if ((fresh || changed) && m->config.describe)
-			m->config.describe(m->config.ctx, process);
-	}
+	if (!process || (!fresh && !by))
+		return process;
+	changed = process__set_comm(process, p->comm, SW_COMM_LEN);
+	if (by)
+		changed |= take_cmdline(process, by);
+	process->ppid = p->ppid;
+	process->uid = p->uid;
+	process->cgroup_id = p->cgroup_id;
+	process->have_ids = true;
+	if ((fresh || changed) && m->config.describe)
+		m->config.describe(m->config.ctx, process);
 	return process;
-}
-
-/* The process that did what r tells, and that ran when it was written. */
-static struct process *actor(struct model *m, const struct sw_record *r)
-{
-	const struct sw_record_process *more = (const struct sw_record_process *)r;
-	struct process *p = record__process(m, &r->owner, true);
-
-	if (!p || !(r->flags & SW_F_CMDLINE) || more->cmdline_len > SW_CMDLINE_LEN)
-		return p;
-	if (process__set_cmdline(p, more->cmdline, more->cmdline_len) && m->config.describe)
-		m->config.describe(m->config.ctx, p);
-	return p;
 }
 
 static void tell_sock(struct model *m, enum event event, const struct sock *s, uint64_t time_ns, uint32_t tid)
@@ -88,7 +84,7 @@ void record__end_minisock(struct model *m, struct sock *s, uint64_t time_ns)
 	if (!s->closed)
 		u.close.reason = REASON_EXPIRED;
 	tell(m, &u);
-	graves__bury(m, s->cookie, time_ns, s->seq);
+	graves__bury(m, s, time_ns);
 	sockets__remove(m, s);
 }
 
@@ -142,7 +138,7 @@ static void refresh_owner(struct model *m, struct sock *s, const struct sw_recor
 		return;
 	if (r->attribution == SW_ATTR_LISTENER && s->owner && s->attribution != SW_ATTR_LISTENER)
 		return;
-	p = acts ? actor(m, r) : record__process(m, &r->owner, false);
+	p = record__process(m, &r->owner, acts ? r : NULL);
 	if (p)
 		sockets__set_owner(m, s, p, r->attribution);
 }
@@ -210,7 +206,7 @@ static int apply_accept(struct model *m, const struct sw_record *r);
 /* Accepts that had no cookie when they were seen (fast open): now the inode says whose they are. */
 static int apply_waiting_accept(struct model *m, const struct sock *s)
 {
-	for (size_t i = 0; s->inode && i < m->accept_next; i++) {
+	for (size_t i = 0; s->inode && s->direction != SW_DIR_OUT && i < m->accept_next; i++) {
 		struct sw_record_process r = m->accepts[i];
 
 		if (r.base.inode != s->inode || r.base.netns != s->netns)
@@ -220,18 +216,6 @@ static int apply_waiting_accept(struct model *m, const struct sock *s)
 		return apply_accept(m, &r.base);
 	}
 	return 0;
-}
-
-/*
- * A child of a listener that was there first, established before the kernel side knew that listener's owner: the record
- * has none.
- */
-static void give_listener_owner(struct model *m, struct sock *s)
-{
-	struct process *owner;
-
-	if (!s->owner && sockets__came_in(m, s, &owner) && owner)
-		sockets__set_owner(m, s, process__ref(owner), SW_ATTR_LISTENER);
 }
 
 static int apply_established(struct model *m, const struct sw_record *r)
@@ -244,29 +228,33 @@ static int apply_established(struct model *m, const struct sw_record *r)
 	graves__forget(m, r->cookie);
 	refresh(s, r);
 	refresh_owner(m, s, r);
-	if (r->direction == SW_DIR_IN) {
+	if (r->direction == SW_DIR_IN)
 		s->opened_ns = r->time_ns;
-		give_listener_owner(m, s);
-	}
 	end_replaced(m, s, r->time_ns);
 	tell_sock(m, EV_ESTABLISHED, s, r->time_ns, 0);
 	return apply_waiting_accept(m, s);
 }
 
 /* An accept of a socket that is closed already says who it was for, and leaves nothing behind (trap T11). */
-static void tell_late_accept(struct model *m, const struct sw_record *r)
+static void tell_late_accept(struct model *m, const struct sw_record *r, struct sock *minisock)
 {
-	struct sock s = { .cookie = r->cookie };
+	struct grave *g = graves__find(m, r->cookie);
+	struct sock s = { .cookie = r->cookie, .accepted = true, .seq = g ? g->seq : 0 };
 
 	refresh(&s, r);
 	refresh_owner(m, &s, r);
 	s.state = STATE_CLOSE;
 	tell_sock(m, EV_ACCEPT, &s, r->time_ns, r->tid);
+	if (minisock)
+		minisock->accepted = true;
+	else
+		graves__bury(m, &s, g ? g->time_ns : r->time_ns);
 	sockets__release(m, &s);
 }
 
 static int apply_accept(struct model *m, const struct sw_record *r)
 {
+	struct grave *g;
 	struct sock *s;
 
 	if (!r->cookie) {
@@ -280,16 +268,17 @@ static int apply_accept(struct model *m, const struct sw_record *r)
 		return 0;
 	}
 	s = sockets__find(m, r->cookie);
-	if (s ? s->minisock : r->new_state == STATE_CLOSE || graves__find(m, r->cookie)) {
-		tell_late_accept(m, r);
+	g = s ? NULL : graves__find(m, r->cookie);
+	if ((s && s->accepted) || (g && g->accepted))
+		return 0; /* a repeat */
+	if (s ? s->minisock : g || r->new_state == STATE_CLOSE) {
+		tell_late_accept(m, r, s);
 		return 0;
 	}
 	if (!s)
 		s = sockets__add(m, r->cookie, r->time_ns);
 	if (!s)
 		return 0;
-	if (s->accepted)
-		return 0; /* a repeat */
 	s->accepted = true;
 	refresh(s, r);
 	refresh_owner(m, s, r);
@@ -372,13 +361,14 @@ static int apply_close(struct model *m, const struct sw_record_close *r)
 	sockets__not_minisock(m, s);
 	refresh(s, base);
 	refresh_owner(m, s, base);
+	apply_waiting_accept(m, s);
 	s->state = STATE_CLOSE;
 	if (lingers)
 		s->state = base->flags & SW_F_GOT_FIN ? STATE_TIME_WAIT : STATE_FIN_WAIT2;
 	end_replaced(m, s, base->time_ns);
 	tell_close(m, s, r);
 	if (!lingers) {
-		graves__bury(m, base->cookie, base->time_ns, base->seq);
+		graves__bury(m, s, base->time_ns);
 		sockets__remove(m, s);
 		return 0;
 	}

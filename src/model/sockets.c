@@ -228,23 +228,24 @@ struct sock *sockets__replaced_minisock(const struct model *m, const struct sock
 	return s && s->cookie != by->cookie ? s : NULL;
 }
 
-void graves__bury(struct model *m, uint64_t cookie, uint64_t time_ns, uint32_t seq)
+void graves__bury(struct model *m, const struct sock *s, uint64_t time_ns)
 {
-	struct grave *g = graves__find(m, cookie);
+	struct grave *g = graves__find(m, s->cookie);
 
 	if (!g) {
 		g = &m->grave_ring[m->grave_next];
 		m->grave_next = (m->grave_next + 1) % MODEL_GRAVES_MAX;
 		if (g->cookie)
 			table__remove(&m->graves, g);
-		*g = (struct grave){ .cookie = cookie };
+		*g = (struct grave){ .cookie = s->cookie };
 		if (table__add(&m->graves, g)) {
 			g->cookie = 0;
 			return;
 		}
 	}
 	g->time_ns = time_ns;
-	g->seq = seq;
+	g->seq = s->seq;
+	g->accepted = s->accepted;
 }
 
 struct grave *graves__find(const struct model *m, uint64_t cookie)

@@ -42,6 +42,8 @@ union wire wire__record(uint8_t kind, uint64_t cookie, uint64_t time_ns, uint16_
 	w.base.old_state = usual[kind].old_state;
 	w.base.new_state = usual[kind].new_state;
 	w.base.direction = usual[kind].direction;
+	if (wire__size(kind) == sizeof(struct sw_record_process))
+		w.base.flags = SW_F_CMDLINE;
 	w.base.netns = 1;
 	w.base.time_ns = time_ns;
 	w.base.cookie = cookie;
