@@ -109,7 +109,9 @@ int dump__keep(struct model *m, const void *data, size_t size)
 	st = stage(m, r->cookie);
 	if (!st)
 		return -ENOMEM;
-	st->touched = true;
+	/* An accept of a socket that was closed by then says nothing about whether it is there. */
+	if (r->kind != SW_REC_ACCEPT || r->new_state != STATE_CLOSE)
+		st->touched = true;
 	if (r->kind == SW_REC_CLOSE)
 		st->closed = true;
 	else if (r->kind == SW_REC_ACCEPT)
@@ -196,7 +198,9 @@ static bool wants_holders(const struct model *m, const struct staged *st)
 	if (!st->have_row || !st->row.inode || st->opened || st->closed || st->accepted || st->holder_count)
 		return false;
 	s = sockets__find(m, st->row.cookie);
-	return !s || !s->owner || s->attribution == SW_ATTR_LISTENER;
+	if (!s || (s->minisock && !st->row.minisock))
+		return true;
+	return !s->owner || s->attribution == SW_ATTR_LISTENER;
 }
 
 int model__each_unheld(struct model *m, int (*fn)(void *ctx, uint64_t cookie, uint64_t inode), void *ctx)
@@ -217,7 +221,12 @@ int model__hold(struct model *m, uint64_t cookie, struct process *p, int fd)
 	struct staged *st = dump__staged(m, cookie);
 	struct holder *grown = NULL;
 
-	if (st && st->holder_count < UINT16_MAX)
+	if (st && st->holder_count == UINT16_MAX) {
+		/* More than a socket can list. */
+		process_table__put(m->processes, p);
+		return 0;
+	}
+	if (st)
 		grown = reallocarray(st->holders, st->holder_count + 1, sizeof(*grown));
 	if (!grown) {
 		process_table__put(m->processes, p);

@@ -85,6 +85,7 @@ static int merge_known(struct model *m, struct sock *s, struct staged *st, uint6
 
 	if (row->minisock && !s->minisock)
 		return merge_unseen_close(m, s, row, now_ns);
+	sockets__not_minisock(m, s); /* it is found by the endpoints, which may change */
 	if (row->state != s->state || memcmp(&row->ends, &s->ends, sizeof(s->ends))) {
 		s->state = row->state;
 		s->ends = row->ends;
@@ -101,7 +102,7 @@ static int merge_known(struct model *m, struct sock *s, struct staged *st, uint6
 		tell(m, &u);
 		process_table__put(m->processes, prev);
 	}
-	return 0;
+	return row->minisock ? sockets__make_minisock(m, s, row_deadline(row, now_ns)) : 0;
 }
 
 static bool is_told_otherwise(const struct model *m, const struct staged *st)
@@ -154,6 +155,30 @@ static int list_row(struct model *m, struct staged *st, uint64_t now_ns)
 	return err;
 }
 
+static void end_gone(struct model *m, struct sock *s, uint64_t now_ns)
+{
+	struct update u = { .event = EV_CLOSE, .time_ns = now_ns, .sock = s };
+
+	if (s->minisock) {
+		record__end_minisock(m, s, now_ns);
+		return;
+	}
+	s->state = STATE_CLOSE;
+	u.close.reason = REASON_UNSEEN;
+	tell(m, &u);
+	sockets__remove(m, s);
+}
+
+/* It listens and did not, or the other way round, or elsewhere: the records in between were lost. */
+static bool is_another_life(const struct sock *s, const struct row *row)
+{
+	bool listens = s->state == STATE_LISTEN;
+
+	if (listens != (row->state == STATE_LISTEN))
+		return true;
+	return listens && (s->netns != row->netns || s->ends.local_port != row->ends.local_port);
+}
+
 static int merge_row(struct model *m, struct staged *st, uint64_t now_ns)
 {
 	struct sock *s = sockets__find(m, st->row.cookie);
@@ -162,6 +187,9 @@ static int merge_row(struct model *m, struct staged *st, uint64_t now_ns)
 		/* It connected again, and the record of that was lost. */
 		record__end_minisock(m, s, now_ns);
 		graves__forget(m, st->row.cookie);
+		s = NULL;
+	} else if (s && !st->touched && is_another_life(s, &st->row)) {
+		end_gone(m, s, now_ns);
 		s = NULL;
 	}
 	if (s) {
@@ -206,20 +234,6 @@ static int merge_staged(struct model *m, uint64_t now_ns)
 		err = merge_row(m, rows[i], now_ns);
 	free(rows);
 	return err;
-}
-
-static void end_gone(struct model *m, struct sock *s, uint64_t now_ns)
-{
-	struct update u = { .event = EV_CLOSE, .time_ns = now_ns, .sock = s };
-
-	if (s->minisock) {
-		record__end_minisock(m, s, now_ns);
-		return;
-	}
-	s->state = STATE_CLOSE;
-	u.close.reason = REASON_UNSEEN;
-	tell(m, &u);
-	sockets__remove(m, s);
 }
 
 /* Collected first: removing moves the slots. */

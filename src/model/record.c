@@ -88,12 +88,15 @@ void record__end_minisock(struct model *m, struct sock *s, uint64_t time_ns)
 	sockets__remove(m, s);
 }
 
-/* The kernel gave these endpoints to another socket: the entry that had them is gone. */
+/*
+ * The kernel gave these endpoints to another socket: the time-wait entry that had them is gone. A request entry is not
+ * replaced that way.
+ */
 static void end_replaced(struct model *m, const struct sock *by, uint64_t time_ns)
 {
 	struct sock *s = sockets__replaced_minisock(m, by);
 
-	if (s)
+	if (s && s->state != STATE_SYN_RECV)
 		record__end_minisock(m, s, time_ns);
 }
 
@@ -154,10 +157,23 @@ static void tell_unseen_close(struct model *m, struct sock *s, uint64_t time_ns)
 	sockets__remove(m, s);
 }
 
+static bool is_about_listener(const struct sw_record *r)
+{
+	return r->old_state == STATE_LISTEN || r->new_state == STATE_LISTEN;
+}
+
+/*
+ * The socket a record is about. A cookie that listened and now speaks of a connection, or the other way round, has begun
+ * another life, and the records in between were lost.
+ */
 static struct sock *find_or_add(struct model *m, const struct sw_record *r)
 {
 	struct sock *s = sockets__find(m, r->cookie);
 
+	if (s && (s->direction == SW_DIR_LISTEN) != is_about_listener(r)) {
+		tell_unseen_close(m, s, r->time_ns);
+		s = NULL;
+	}
 	return s ? s : sockets__add(m, r->cookie, r->time_ns);
 }
 
@@ -275,8 +291,7 @@ static int apply_accept(struct model *m, const struct sw_record *r)
 		tell_late_accept(m, r, s);
 		return 0;
 	}
-	if (!s)
-		s = sockets__add(m, r->cookie, r->time_ns);
+	s = find_or_add(m, r);
 	if (!s)
 		return 0;
 	s->accepted = true;

@@ -462,8 +462,8 @@ void host__step(struct host *h)
 		unsigned int weight;
 		void (*fn)(struct host *h);
 	} actions[] = {
-		{ 3, do_listen },	{ 10, do_connect }, { 6, do_idle },	{ 14, do_syn },
-		{ 14, do_complete },	{ 12, do_accept },  { 34, do_advance }, { 4, do_process },
+		{ 3, do_listen },	    { 10, do_connect },	     { 6, do_idle },	 { 14, do_syn },
+		{ 14, do_complete },	    { 12, do_accept },	     { 34, do_advance }, { 4, do_process },
 		{ 2, close_some_listener }, { 1, disturb_timewait },
 	};
 	uint64_t at = host__roll(h, 100);

@@ -9,11 +9,11 @@
 #include "common/wire.h"
 #include "model/types.h"
 
-#define HOST_SOCKETS   40
-#define HOST_PROCESSES 4  /* at a time */
-#define HOST_LIVES     64 /* processes ever; a set of them is a uint64_t */
+#define HOST_SOCKETS	40
+#define HOST_PROCESSES	4  /* at a time */
+#define HOST_LIVES	64 /* processes ever; a set of them is a uint64_t */
 #define HOST_NAMESPACES 2
-#define HOST_NETNS     0xf0000000U
+#define HOST_NETNS	0xf0000000U
 
 enum host_kind { HOST_FREE, HOST_FULL, HOST_TIMEWAIT, HOST_REQUEST };
 
@@ -24,7 +24,7 @@ struct host_sock {
 	uint64_t inode;
 	uint32_t netns;
 	struct endpoints ends;
-	bool mapped;  /* IPv4 on a socket of AF_INET6 */
+	bool mapped; /* IPv4 on a socket of AF_INET6 */
 	uint8_t state;
 	bool got_fin;
 	bool queued;   /* waits to be accepted */
@@ -33,7 +33,7 @@ struct host_sock {
 	uint64_t expires_ns;
 	/* lives */
 	uint64_t holders;
-	uint64_t ever; /* held it at some time */
+	uint64_t ever;	       /* held it at some time */
 	uint64_t came_through; /* cookie of the listener; 0: none */
 	/* what the kernel side keeps */
 	uint32_t seq;

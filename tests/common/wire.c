@@ -7,18 +7,18 @@
 
 #define AF_INET 2
 
-size_t wire__size(uint8_t kind)
+size_t wire__size(const union wire *w)
 {
-	switch (kind) {
-	case SW_REC_CONNECT:
-	case SW_REC_LISTEN:
-	case SW_REC_ACCEPT:
-		return sizeof(struct sw_record_process);
-	case SW_REC_CLOSE:
+	if (w->base.kind == SW_REC_CLOSE)
 		return sizeof(struct sw_record_close);
-	default:
-		return sizeof(struct sw_record);
-	}
+	return w->base.flags & SW_F_CMDLINE ? sizeof(struct sw_record_process) : sizeof(struct sw_record);
+}
+
+void wire__set_cmdline(union wire *w, const void *cmdline, uint32_t len)
+{
+	w->base.flags |= SW_F_CMDLINE;
+	w->process.cmdline_len = len;
+	memcpy(w->process.cmdline, cmdline, len < SW_CMDLINE_LEN ? len : SW_CMDLINE_LEN);
 }
 
 union wire wire__record(uint8_t kind, uint64_t cookie, uint64_t time_ns, uint16_t local_port, uint16_t remote_port)
@@ -42,8 +42,6 @@ union wire wire__record(uint8_t kind, uint64_t cookie, uint64_t time_ns, uint16_
 	w.base.old_state = usual[kind].old_state;
 	w.base.new_state = usual[kind].new_state;
 	w.base.direction = usual[kind].direction;
-	if (wire__size(kind) == sizeof(struct sw_record_process))
-		w.base.flags = SW_F_CMDLINE;
 	w.base.netns = 1;
 	w.base.time_ns = time_ns;
 	w.base.cookie = cookie;

@@ -237,13 +237,6 @@ const struct storm_record *load__record(const struct load *load, size_t index)
 	return index < load->count ? &load->records[index] : NULL;
 }
 
-const struct storm_record *load__find(const struct load *load, uint64_t cookie)
-{
-	struct storm_record key = { .cookie = cookie };
-
-	return load->count ? bsearch(&key, load->records, load->count, sizeof(key), compare) : NULL;
-}
-
 uint32_t load__listener_pid(const struct load *load)
 {
 	return load->listener_pid;

@@ -39,8 +39,7 @@ double load__join(struct load *load, int timeout_ms);
 
 /* After join. */
 uint64_t load__connections(const struct load *load);
-const struct storm_record *load__record(const struct load *load, size_t index); /* NULL: no more */
-const struct storm_record *load__find(const struct load *load, uint64_t cookie);
+const struct storm_record *load__record(const struct load *load, size_t index); /* by cookie; NULL: no more */
 
 /* The process that made the listener, before any server was there. */
 uint32_t load__listener_pid(const struct load *load);

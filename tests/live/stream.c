@@ -296,7 +296,8 @@ bool stream__read(struct stream *s, int timeout_ms)
 {
 	int64_t deadline = now_ms() + timeout_ms;
 
-	while (read_some(s, deadline))
+	/* Lines may come faster than they are read. */
+	while (read_some(s, deadline) && now_ms() < deadline)
 		;
 	return s->out_fd >= 0;
 }

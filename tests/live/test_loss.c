@@ -18,7 +18,8 @@
 #define SLOWER_SECONDS 1
 
 struct loss {
-	struct live *live; /* its processes are in the namespace, which is looked at for their sake when the storm is over */
+	struct live *
+		live; /* its processes are in the namespace, which is looked at for their sake when the storm is over */
 	struct load *load;
 	struct witness *witness;
 };

@@ -5,6 +5,7 @@
  */
 #include "live/live.h"
 
+#include <linux/capability.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/cleanup.h"
 #include "live/witness.h"
 
 #define STORMS		 10
@@ -20,9 +22,10 @@
 #define RATE		 3000 /* leaves time for everybody else */
 #define PAIRS		 8    /* that live longer than the storm's */
 #define FIRST_PORT	 10000
-#define DELAY_MS	 40 /* to a start, at most */
-#define MOVES		 24 /* of pairs around a start */
-#define MOVE_MS		 8  /* between two of them, at most */
+#define DELAY_NS	 40000000 /* to a start, at most */
+#define MOVES		 24	  /* of pairs around a start */
+#define MOVE_NS		 8000000  /* between two of them, at most */
+#define SYNC_SECONDS	 20
 #define EQUAL_TIMEOUT_MS 10000
 #define STORM_TIMEOUT_MS 20000
 
@@ -108,13 +111,12 @@ static void move(struct race *r)
 	r->open[i] = !r->open[i];
 }
 
-static void check_pair_end(const struct race *r, const struct witness *w, const struct end *end,
-			   const struct actor *owner)
+static void check_end(const struct witness *w, const struct end *end, const struct actor *owner)
 {
 	const struct live_table_entry *e = live_table__find(witness__table(w), end->cookie);
 
-	(void)r;
 	assert_non_null(e);
+	/* All are accepted: no more the listener's. */
 	if (e->pid == owner->pid && strcmp(e->attribution, "listener") != 0)
 		return;
 	stream__print(witness__stream(w));
@@ -127,31 +129,68 @@ static void check_pairs(const struct race *r, const struct witness *w)
 	for (int i = 0; i < PAIRS; i++) {
 		if (!r->open[i])
 			continue;
-		check_pair_end(r, w, &r->pairs[i].listener.end, r->live->server);
-		check_pair_end(r, w, &r->pairs[i].child.end, r->live->server);
-		check_pair_end(r, w, &r->pairs[i].client.end, r->live->client);
+		check_end(w, &r->pairs[i].listener.end, r->live->server);
+		check_end(w, &r->pairs[i].child.end, r->live->server);
+		check_end(w, &r->pairs[i].client.end, r->live->client);
 	}
+}
+
+/* Then it has given up the capability that loaded its programs: seen without reading what it writes. */
+static bool is_in_sync(const struct stream *s)
+{
+	unsigned long long capabilities;
+	char path[32], line[256];
+	bool found = false;
+
+	snprintf(path, sizeof(path), "/proc/%d/status", stream__pid(s));
+	_cleanup_fclose_ FILE *f = fopen(path, "re");
+	assert_non_null(f);
+	while (!found && fgets(line, sizeof(line), f))
+		found = sscanf(line, "CapEff: %llx", &capabilities) == 1;
+	assert_true(found);
+	return !(capabilities >> CAP_BPF & 1);
+}
+
+static void pause_at_random(struct race *r, long max_ns)
+{
+	struct timespec pause = { .tv_nsec = (long)below(r, (unsigned int)max_ns) };
+
+	/* Not to wait for anything: the moment is random. */
+	nanosleep(&pause, NULL);
+}
+
+/* The storm goes on until the program is in sync; the first moves are around its start. */
+static void wait_in_sync(struct race *r, const struct stream *s)
+{
+	time_t deadline = time(NULL) + SYNC_SECONDS;
+
+	for (int i = 0; !is_in_sync(s); i++) {
+		pause_at_random(r, MOVE_NS);
+		if (i < MOVES)
+			move(r);
+		if (time(NULL) > deadline) {
+			stream__print(s);
+			fail_msg("not in sync within %d s", SYNC_SECONDS);
+		}
+	}
+	move(r);
 }
 
 static void start_once(struct race *r, struct witness **ret)
 {
 	static const char *const states[] = { "--states", NULL };
-	struct timespec delay = { .tv_nsec = (long)below(r, DELAY_MS * 1000000) };
 	const struct witness_count *count;
 	struct witness *w;
 
 	move(r);
-	/* Not to wait for anything: the moment is random. */
-	nanosleep(&delay, NULL);
-	*ret = w = witness__start(&(struct witness_config){ .ns_fd = r->live->ns, .args = below(r, 2) ? states : NULL });
+	pause_at_random(r, DELAY_NS);
+	*ret = w =
+		witness__start(&(struct witness_config){ .ns_fd = r->live->ns, .args = below(r, 2) ? states : NULL });
 	count = witness__count(w);
-	for (int i = 0; i < MOVES && !count->syncs; i++) {
-		stream__read(witness__stream(w), (int)below(r, MOVE_MS));
-		move(r);
-	}
-	witness__wait_syncs(w, 1, STREAM_TIMEOUT_MS);
-	/* Also what the storm has under way is in both tables now. */
+	wait_in_sync(r, witness__stream(w));
+	/* What it has under way is in both tables. */
 	load__pause(r->load);
+	witness__wait_syncs(w, 1, STREAM_TIMEOUT_MS);
 	witness__wait_equal(w, EQUAL_TIMEOUT_MS);
 	check_pairs(r, w);
 	witness__stop(w, STREAM_TIMEOUT_MS);
@@ -191,8 +230,7 @@ static void run_storm(struct race *r, uint64_t *owned, size_t *open)
 	r->next_port = FIRST_PORT;
 	for (int i = 0; i < PAIRS; i++)
 		move(r);
-	r->load = load__start(
-		&(struct load_config){ .ns_fd = r->live->ns, .connections = CONNECTIONS, .rate = RATE });
+	r->load = load__start(&(struct load_config){ .ns_fd = r->live->ns, .connections = CONNECTIONS, .rate = RATE });
 	for (int i = 0; i < STARTS_PER_STORM; i++)
 		start_once(r, &r->witnesses[i]);
 	load__stop(r->load);

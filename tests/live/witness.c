@@ -191,8 +191,7 @@ struct witness *witness__start(const struct witness_config *config)
 	w->ns_fd = config->ns_fd;
 	w->netns = ns__inode(config->ns_fd);
 	w->states = has_states(config->args);
-	w->table = live_table__new(
-		&(struct live_table_config){ .netns = w->netns, .keep_timewait = w->states });
+	w->table = live_table__new(&(struct live_table_config){ .netns = w->netns, .keep_timewait = w->states });
 	assert_non_null(w->table);
 	table__init(&w->told, hash_told, equal_told);
 	w->stream = stream__start(&(struct stream_config){ .args = config->args,
@@ -378,8 +377,7 @@ static void print_wrong(const struct told *t, const struct storm_record *r)
 	print_error("\n");
 }
 
-static bool owners_are_right(const struct load *load, const struct storm_record *r, const struct told *t,
-			     bool *ret_any)
+static bool owners_are_right(const struct load *load, const struct storm_record *r, const struct told *t, bool *ret_any)
 {
 	bool right = true;
 

@@ -129,10 +129,11 @@ static void give(struct run *r, const union wire *w)
 			      (unsigned long long)w->base.time_ns, w->base.kind, (unsigned long long)w->base.cookie,
 			      w->base.new_state, w->base.seq, w->base.flags, w->base.owner.pid, w->base.attribution);
 	/* As the ring gives it: no byte more than was sent. */
-	void *copy = malloc(wire__size(w->base.kind));
+	void *copy = malloc(wire__size(w));
 
-	memcpy(copy, w, wire__size(w->base.kind));
-	if (model__record(r->model, copy, wire__size(w->base.kind)))
+	assert_non_null(copy);
+	memcpy(copy, w, wire__size(w));
+	if (model__record(r->model, copy, wire__size(w)))
 		die(r, "a record of kind %d was refused", w->base.kind);
 	free(copy);
 }
@@ -236,9 +237,9 @@ static void take_update(void *ctx, const struct update *u)
 	const struct host_sock *now;
 
 	if (r->loud)
-		print_message("%llu: event %u of cookie %llu: state %d, owner %u (%d)\n", (unsigned long long)u->time_ns,
-			      u->event, s ? (unsigned long long)s->cookie : 0, s ? s->state : 0,
-			      s && s->owner ? s->owner->pid : 0, s ? s->attribution : 0);
+		print_message("%llu: event %u of cookie %llu: state %d, owner %u (%d)\n",
+			      (unsigned long long)u->time_ns, u->event, s ? (unsigned long long)s->cookie : 0,
+			      s ? s->state : 0, s && s->owner ? s->owner->pid : 0, s ? s->attribution : 0);
 	replay__apply(&r->replay, u);
 	if (r->replay.problem[0])
 		die(r, "%s", r->replay.problem);
@@ -445,8 +446,8 @@ static void check_table(struct run *r, bool repaired)
 			check_live(r, truth, repaired);
 		else if (truth->kind == HOST_TIMEWAIT || (truth->kind == HOST_REQUEST && repaired))
 			if (!model__find(r->model, truth->cookie) && (repaired || !truth->shadowed))
-				die(r, "cookie %llu, minisock in state %d, is missing", (unsigned long long)truth->cookie,
-				    truth->state);
+				die(r, "cookie %llu, minisock in state %d, is missing",
+				    (unsigned long long)truth->cookie, truth->state);
 	}
 	check_entries(r, repaired);
 }
@@ -467,8 +468,8 @@ static void check_all_told(struct run *r)
 			waiting--;
 			continue;
 		}
-		die(r, "cookie %llu: the record of kind %d at %llu was not told", (unsigned long long)sent->cookie, sent->kind,
-		    (unsigned long long)sent->time_ns);
+		die(r, "cookie %llu: the record of kind %d at %llu was not told", (unsigned long long)sent->cookie,
+		    sent->kind, (unsigned long long)sent->time_ns);
 	}
 }
 
