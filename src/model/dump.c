@@ -190,6 +190,15 @@ bool model__disturbed(const struct model *m)
 	return m->pending.count;
 }
 
+bool dump__is_another_life(const struct sock *s, const struct row *row)
+{
+	bool listens = s->state == STATE_LISTEN;
+
+	if ((s->minisock && !row->minisock) || listens != (row->state == STATE_LISTEN))
+		return true;
+	return listens && (s->netns != row->netns || s->ends.local_port != row->ends.local_port);
+}
+
 /* Does the table need to be told who holds this row's socket? */
 static bool wants_holders(const struct model *m, const struct staged *st)
 {
@@ -198,7 +207,7 @@ static bool wants_holders(const struct model *m, const struct staged *st)
 	if (!st->have_row || !st->row.inode || st->opened || st->closed || st->accepted || st->holder_count)
 		return false;
 	s = sockets__find(m, st->row.cookie);
-	if (!s || (s->minisock && !st->row.minisock))
+	if (!s || dump__is_another_life(s, &st->row))
 		return true;
 	return !s->owner || s->attribution == SW_ATTR_LISTENER;
 }

@@ -101,6 +101,8 @@ void record__end_minisock(struct model *m, struct sock *s, uint64_t time_ns);
 struct staged *dump__staged(const struct model *m, uint64_t cookie);
 /* In the table, in no row, and nothing newer speaks for it. */
 bool dump__is_gone(const struct model *m, const struct sock *s);
+/* The row is of a later life of s: it lives again, listens and did not, listens elsewhere. What was between is lost. */
+bool dump__is_another_life(const struct sock *s, const struct row *row);
 int dump__keep(struct model *m, const void *data, size_t size);
 void dump__reset(struct model *m);
 

@@ -169,16 +169,6 @@ static void end_gone(struct model *m, struct sock *s, uint64_t now_ns)
 	sockets__remove(m, s);
 }
 
-/* It listens and did not, or the other way round, or elsewhere: the records in between were lost. */
-static bool is_another_life(const struct sock *s, const struct row *row)
-{
-	bool listens = s->state == STATE_LISTEN;
-
-	if (listens != (row->state == STATE_LISTEN))
-		return true;
-	return listens && (s->netns != row->netns || s->ends.local_port != row->ends.local_port);
-}
-
 static int merge_row(struct model *m, struct staged *st, uint64_t now_ns)
 {
 	struct sock *s = sockets__find(m, st->row.cookie);
@@ -188,7 +178,7 @@ static int merge_row(struct model *m, struct staged *st, uint64_t now_ns)
 		record__end_minisock(m, s, now_ns);
 		graves__forget(m, st->row.cookie);
 		s = NULL;
-	} else if (s && !st->touched && is_another_life(s, &st->row)) {
+	} else if (s && !st->touched && dump__is_another_life(s, &st->row)) {
 		end_gone(m, s, now_ns);
 		s = NULL;
 	}

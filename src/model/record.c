@@ -177,18 +177,19 @@ static struct sock *find_or_add(struct model *m, const struct sw_record *r)
 	return s ? s : sockets__add(m, r->cookie, r->time_ns);
 }
 
+/* The row is newer than the record: only who opened the socket, and when, is news. */
 static int apply_listed_open(struct model *m, struct sock *s, const struct sw_record *r)
 {
 	struct process *prev = process__ref(s->owner);
 	struct update u = { .event = EV_OWNER, .time_ns = r->time_ns, .sock = s, .tid = r->tid };
-	uint8_t state = s->state;
 
-	refresh(s, r);
-	s->state = state; /* the row is newer */
-	refresh_owner(m, s, r);
-	s->opened_ns = r->time_ns;
-	u.prev_owner = prev;
-	tell(m, &u);
+	if ((r->kind == SW_REC_LISTEN) == (s->state == STATE_LISTEN)) {
+		s->seq = r->seq;
+		s->opened_ns = r->time_ns;
+		refresh_owner(m, s, r);
+		u.prev_owner = prev;
+		tell(m, &u);
+	}
 	process_table__put(m->processes, prev);
 	return 0;
 }

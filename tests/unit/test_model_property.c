@@ -57,6 +57,7 @@ struct run {
 	bool repair_due;
 	/* By cookie: the lives that ever held the socket, and the cookie of the listener it came through. */
 	uint64_t ever[COOKIES], came_through[COOKIES];
+	bool missed[COOKIES]; /* a record of it was dropped */
 };
 
 __attribute__((format(printf, 2, 3), noreturn)) static void die(const struct run *r, const char *format, ...)
@@ -114,6 +115,7 @@ static void take_emitted(void *ctx, const union wire *w, const struct host_sock 
 	if (host__roll(&r->host, 100) < r->drop_percent) {
 		r->dropped++;
 		r->lossy = true;
+		r->missed[w->base.cookie % COOKIES] = true;
 		r->sent[r->sent_count - 1].told = 1; /* never again */
 		return;
 	}
@@ -250,6 +252,8 @@ static void take_update(void *ctx, const struct update *u)
 	now = host__find(&r->host, s->cookie);
 	if (u->event == EV_EXISTING && !s->minisock && !r->lossy && (!now || now->kind != HOST_FULL))
 		die(r, "cookie %llu is listed but closed during the dump", (unsigned long long)s->cookie);
+	if (u->event == EV_CLOSE && u->close.reason == REASON_UNSEEN && !r->missed[s->cookie])
+		die(r, "cookie %llu: closed as unseen, and nothing of it was lost", (unsigned long long)s->cookie);
 	if ((u->event == EV_EXISTING || u->event == EV_OWNER) && s->attribution == SW_ATTR_HOLDER)
 		host__claim(&r->host, s->cookie, s->owner);
 }
@@ -436,6 +440,20 @@ static void check_entries(struct run *r, bool repaired)
 	}
 }
 
+/* A time-wait entry turns from FIN_WAIT2 to TIME_WAIT without an event. */
+static void check_minisock(struct run *r, const struct host_sock *truth, bool repaired)
+{
+	const struct sock *s = model__find(r->model, truth->cookie);
+	unsigned long long cookie = truth->cookie;
+
+	if (!repaired && (truth->shadowed || truth->kind == HOST_REQUEST))
+		return;
+	if (!s)
+		die(r, "cookie %llu, minisock in state %d, is missing", cookie, truth->state);
+	if (!repaired && truth->state == STATE_FIN_WAIT2 && s->state != truth->state)
+		die(r, "cookie %llu: minisock in state %d is %d", cookie, truth->state, s->state);
+}
+
 /* repaired: a dump has just been taken on a host at rest, so that also what is never told must be right. */
 static void check_table(struct run *r, bool repaired)
 {
@@ -444,10 +462,8 @@ static void check_table(struct run *r, bool repaired)
 
 		if (truth->kind == HOST_FULL && truth->state != STATE_CLOSE)
 			check_live(r, truth, repaired);
-		else if (truth->kind == HOST_TIMEWAIT || (truth->kind == HOST_REQUEST && repaired))
-			if (!model__find(r->model, truth->cookie) && (repaired || !truth->shadowed))
-				die(r, "cookie %llu, minisock in state %d, is missing",
-				    (unsigned long long)truth->cookie, truth->state);
+		else if (truth->kind == HOST_TIMEWAIT || truth->kind == HOST_REQUEST)
+			check_minisock(r, truth, repaired);
 	}
 	check_entries(r, repaired);
 }
