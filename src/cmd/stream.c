@@ -148,7 +148,7 @@ static void check_losses(struct stream *s)
 	tell_loss(s, LOSS_RING, now.ring, &s->told.ring);
 	tell_loss(s, LOSS_MAP, now.map, &s->told.map);
 	tell_loss(s, LOSS_HELPER, now.helper, &s->told.helper);
-	if (model__lost_total(s->model) == before || s->repair_ns != UINT64_MAX)
+	if ((model__lost_total(s->model) == before && !model__look_due(s->model)) || s->repair_ns != UINT64_MAX)
 		return;
 	pause = s->pass_ns * 10 > REPAIR_PAUSE_NS ? s->pass_ns * 10 : REPAIR_PAUSE_NS;
 	s->repair_ns = s->repaired_ns + pause;

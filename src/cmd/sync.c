@@ -95,7 +95,9 @@ static int dump_all(struct pass *p, bool first)
 			return err;
 		if (!err && first)
 			err = model__netns_complete(s->model, ns->inode);
-		if (err && first) {
+		else if (err && !first)
+			model__netns_incomplete(s->model, ns->inode);
+		if (err) {
 			s->failed++;
 			s->failed_error = err;
 			model__lost(s->model, LOSS_DUMP, 1, clock__boot_ns());

@@ -77,6 +77,7 @@ int model__dump_begin(struct model *m, uint64_t now_ns)
 	table__init(&m->staged, hash_staged, equal_staged);
 	m->dumping = true;
 	m->dump_ns = now_ns;
+	m->look_due = false;
 	return 0;
 }
 
@@ -156,6 +157,14 @@ int model__netns_complete(struct model *m, uint32_t netns)
 	return 0;
 }
 
+void model__netns_incomplete(struct model *m, uint32_t netns)
+{
+	for (size_t i = 0; i < m->complete_count; i++) {
+		if (m->complete[i] == netns)
+			m->complete[i] = m->complete[--m->complete_count];
+	}
+}
+
 static bool is_complete(const struct model *m, uint32_t netns)
 {
 	for (size_t i = 0; i < m->complete_count; i++) {
@@ -196,7 +205,7 @@ bool dump__is_another_life(const struct sock *s, const struct row *row)
 
 	if ((s->minisock && !row->minisock) || listens != (row->state == STATE_LISTEN))
 		return true;
-	return listens && (s->netns != row->netns || s->ends.local_port != row->ends.local_port);
+	return listens && !s->untold && (s->netns != row->netns || s->ends.local_port != row->ends.local_port);
 }
 
 /* Does the table need to be told who holds this row's socket? */

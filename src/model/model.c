@@ -55,11 +55,11 @@ void model__sync(struct model *m, uint64_t now_ns, uint64_t bootstrap_us, const 
 	const struct sock *s;
 	size_t pos = 0;
 
-	u.sync.sockets = m->socks.count;
+	u.sync.sockets = model__count(m);
 	u.sync.bootstrap_us = bootstrap_us;
 	u.sync.plan = plan;
 	u.sync.missing_hooks = missing_hooks;
-	while ((s = table__next(&m->socks, &pos)))
+	while ((s = model__next(m, &pos)))
 		u.sync.unowned += !s->owner;
 	tell(m, &u);
 }
@@ -139,17 +139,24 @@ struct process_table *model__processes(struct model *m)
 
 const struct sock *model__find(const struct model *m, uint64_t cookie)
 {
-	return sockets__find(m, cookie);
+	const struct sock *s = sockets__find(m, cookie);
+
+	return s && !s->untold ? s : NULL;
 }
 
 size_t model__count(const struct model *m)
 {
-	return m->socks.count;
+	return m->socks.count - m->untold_count;
 }
 
 const struct sock *model__next(const struct model *m, size_t *pos)
 {
-	return table__next(&m->socks, pos);
+	const struct sock *s;
+
+	do {
+		s = table__next(&m->socks, pos);
+	} while (s && s->untold);
+	return s;
 }
 
 uint64_t model__lost_total(const struct model *m)
@@ -160,4 +167,9 @@ uint64_t model__lost_total(const struct model *m)
 uint64_t model__last_record(const struct model *m)
 {
 	return m->last_record_ns;
+}
+
+bool model__look_due(const struct model *m)
+{
+	return m->look_due;
 }

@@ -40,6 +40,9 @@ int model__record(struct model *m, const void *data, size_t size);
 /* Count and tell records that never came. The caller dumps again. */
 void model__lost(struct model *m, enum loss_where where, uint64_t count, uint64_t now_ns);
 
+/* Something is in the table that only a dump can complete: the port of a listener that never called bind. */
+bool model__look_due(const struct model *m);
+
 /*
  * A dump: begin, rows of all namespaces, the outcome of each namespace, holders of the rows that want them, end.
  * Between begin and end records are kept back; model__dump_abort applies them and changes nothing else.
@@ -48,6 +51,8 @@ int model__dump_begin(struct model *m, uint64_t now_ns);
 int model__row(struct model *m, const struct row *row); /* the same socket may come twice: the later row counts */
 /* The namespace was dumped whole, or does not exist any more: what no row showed is gone. */
 int model__netns_complete(struct model *m, uint32_t netns);
+/* A second look at it failed: what no row showed may still be there. */
+void model__netns_incomplete(struct model *m, uint32_t netns);
 /* Sockets that end would call gone. When not 0 a second look at the kernel is due: a dump may skip a live socket. */
 size_t model__suspects(const struct model *m);
 /* Records have come since begin: the kernel's tables moved under the dump. */
@@ -78,7 +83,7 @@ int model__overdue(struct model *m, uint64_t now_ns, int (*fn)(void *ctx, uint32
 void model__minisock_row(struct model *m, const struct row *row, uint64_t now_ns);
 void model__minisocks_end(struct model *m, uint64_t now_ns);
 
-/* Read access. */
+/* Read access, to what has been told. */
 struct process_table *model__processes(struct model *m);
 const struct sock *model__find(const struct model *m, uint64_t cookie);
 size_t model__count(const struct model *m);

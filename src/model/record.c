@@ -76,6 +76,21 @@ static void tell_sock(struct model *m, enum event event, const struct sock *s, u
 	tell(m, &u);
 }
 
+static int tell_listener(struct model *m, struct sock *s, uint64_t time_ns, uint32_t tid)
+{
+	if (!s->untold)
+		return 0;
+	s->untold = false;
+	m->untold_count--;
+	tell_sock(m, EV_LISTEN, s, time_ns, tid);
+	return sockets__make_listener(m, s);
+}
+
+int record__tell_listener(struct model *m, struct sock *s, uint64_t time_ns)
+{
+	return tell_listener(m, s, time_ns, 0);
+}
+
 void record__end_minisock(struct model *m, struct sock *s, uint64_t time_ns)
 {
 	struct update u = { .event = s->closed ? EV_STATE : EV_CLOSE, .time_ns = time_ns, .sock = s };
@@ -151,6 +166,7 @@ static void tell_unseen_close(struct model *m, struct sock *s, uint64_t time_ns)
 {
 	struct update u = { .event = EV_CLOSE, .time_ns = time_ns, .sock = s };
 
+	tell_listener(m, s, time_ns, 0);
 	u.close.reason = REASON_UNSEEN;
 	s->state = STATE_CLOSE;
 	tell(m, &u);
@@ -214,8 +230,17 @@ static int apply_open(struct model *m, const struct sw_record *base)
 	refresh(s, base);
 	refresh_owner(m, s, base);
 	s->opened_ns = base->time_ns;
-	tell_sock(m, base->kind == SW_REC_LISTEN ? EV_LISTEN : EV_CONNECT, s, base->time_ns, base->tid);
-	return base->kind == SW_REC_LISTEN ? sockets__make_listener(m, s) : 0;
+	if (base->kind == SW_REC_CONNECT) {
+		tell_sock(m, EV_CONNECT, s, base->time_ns, base->tid);
+		return 0;
+	}
+	s->untold = true;
+	m->untold_count++;
+	if (s->ends.local_port)
+		return tell_listener(m, s, base->time_ns, base->tid);
+	/* Listen without bind: the kernel chooses the port after it tells the state. */
+	m->look_due = true;
+	return 0;
 }
 
 static int apply_accept(struct model *m, const struct sw_record *r);
@@ -371,12 +396,16 @@ static int apply_close(struct model *m, const struct sw_record_close *r)
 	const struct sw_record *base = &r->base;
 	bool lingers = base->flags & SW_F_TIMEWAIT;
 	struct sock *s = find_or_add(m, base);
+	uint8_t state;
 
 	if (!s)
 		return 0;
 	sockets__not_minisock(m, s);
+	state = s->state;
 	refresh(s, base);
+	s->state = state;
 	refresh_owner(m, s, base);
+	tell_listener(m, s, base->time_ns, 0);
 	apply_waiting_accept(m, s);
 	s->state = STATE_CLOSE;
 	if (lingers)

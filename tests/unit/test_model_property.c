@@ -304,6 +304,8 @@ static bool dump_namespace(struct run *r, uint32_t netns, bool first, bool quiet
 	}
 	if (first && !fails)
 		model__netns_complete(r->model, netns);
+	if (!first && fails)
+		model__netns_incomplete(r->model, netns);
 	if (fails) {
 		model__lost(r->model, LOSS_DUMP, 1, ++r->host.now_ns);
 		r->lossy = r->repair_due = true;
