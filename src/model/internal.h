@@ -96,8 +96,8 @@ int record__check(const void *data, size_t size);
  * says is newer than what we have; NULL: p is told about by somebody else.
  */
 struct process *record__process(struct model *m, const struct sw_process *p, const struct sw_record *by);
-/* The port of an untold listener is known, or will never be: tell it. 0 or -ENOMEM. */
-int record__tell_listener(struct model *m, struct sock *s, uint64_t time_ns);
+/* The port of an untold listener is known, or will never be: tell it, at the time it began. 0 or -ENOMEM. */
+int record__tell_listener(struct model *m, struct sock *s, uint32_t tid);
 /* A time-wait or request entry is gone: close when its close was not told, else the state CLOSE. */
 void record__end_minisock(struct model *m, struct sock *s, uint64_t time_ns);
 

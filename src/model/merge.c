@@ -87,7 +87,7 @@ static int merge_known(struct model *m, struct sock *s, struct staged *st, uint6
 		return merge_unseen_close(m, s, row, now_ns);
 	if (s->untold) {
 		s->ends = row->ends;
-		return record__tell_listener(m, s, now_ns);
+		return record__tell_listener(m, s, 0);
 	}
 	sockets__not_minisock(m, s); /* it is found by the endpoints, which may change */
 	if (row->state != s->state || memcmp(&row->ends, &s->ends, sizeof(s->ends))) {
@@ -167,7 +167,7 @@ static void end_gone(struct model *m, struct sock *s, uint64_t now_ns)
 		record__end_minisock(m, s, now_ns);
 		return;
 	}
-	record__tell_listener(m, s, now_ns);
+	record__tell_listener(m, s, 0);
 	s->state = STATE_CLOSE;
 	u.close.reason = REASON_UNSEEN;
 	tell(m, &u);

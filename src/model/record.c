@@ -76,19 +76,14 @@ static void tell_sock(struct model *m, enum event event, const struct sock *s, u
 	tell(m, &u);
 }
 
-static int tell_listener(struct model *m, struct sock *s, uint64_t time_ns, uint32_t tid)
+int record__tell_listener(struct model *m, struct sock *s, uint32_t tid)
 {
 	if (!s->untold)
 		return 0;
 	s->untold = false;
 	m->untold_count--;
-	tell_sock(m, EV_LISTEN, s, time_ns, tid);
+	tell_sock(m, EV_LISTEN, s, s->opened_ns, tid);
 	return sockets__make_listener(m, s);
-}
-
-int record__tell_listener(struct model *m, struct sock *s, uint64_t time_ns)
-{
-	return tell_listener(m, s, time_ns, 0);
 }
 
 void record__end_minisock(struct model *m, struct sock *s, uint64_t time_ns)
@@ -166,7 +161,7 @@ static void tell_unseen_close(struct model *m, struct sock *s, uint64_t time_ns)
 {
 	struct update u = { .event = EV_CLOSE, .time_ns = time_ns, .sock = s };
 
-	tell_listener(m, s, time_ns, 0);
+	record__tell_listener(m, s, 0);
 	u.close.reason = REASON_UNSEEN;
 	s->state = STATE_CLOSE;
 	tell(m, &u);
@@ -237,7 +232,7 @@ static int apply_open(struct model *m, const struct sw_record *base)
 	s->untold = true;
 	m->untold_count++;
 	if (s->ends.local_port)
-		return tell_listener(m, s, base->time_ns, base->tid);
+		return record__tell_listener(m, s, base->tid);
 	/* Listen without bind: the kernel chooses the port after it tells the state. */
 	m->look_due = true;
 	return 0;
@@ -405,7 +400,7 @@ static int apply_close(struct model *m, const struct sw_record_close *r)
 	refresh(s, base);
 	s->state = state;
 	refresh_owner(m, s, base);
-	tell_listener(m, s, base->time_ns, 0);
+	record__tell_listener(m, s, 0);
 	apply_waiting_accept(m, s);
 	s->state = STATE_CLOSE;
 	if (lingers)

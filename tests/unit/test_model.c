@@ -538,15 +538,17 @@ static void listener_without_a_port_at_first_closes_cleanly(void **state)
 
 	r.base.local_port = 0;
 	watch__record(w, &r);
+	assert_int_equal(w->count, 0); /* told when the port is known */
+	assert_true(model__look_due(w->model));
 	r = record(SW_REC_CLOSE, 1, 2, 20, 0);
 	r.base.old_state = STATE_LISTEN;
 	r.base.remote_port = 0;
 	watch__record(w, &r);
+	assert_int_equal(w->count, 2);
+	assert_int_equal(w->told[0].u.event, EV_LISTEN);
+	assert_int_equal(w->told[0].sock.ends.local_port, r.base.local_port);
+	assert_int_equal(w->told[1].u.event, EV_CLOSE);
 	assert_int_equal(model__count(w->model), 0);
-	r = record(SW_REC_LISTEN, 2, 1, 30, 100);
-	r.base.local_port = 0;
-	watch__record(w, &r);
-	assert_int_equal(model__count(w->model), 1);
 }
 
 #define T(test) cmocka_unit_test_setup_teardown(test, watch__setup, watch__teardown)

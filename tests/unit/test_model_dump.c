@@ -395,12 +395,17 @@ static void listener_whose_port_is_learned_from_a_row_closes_cleanly(void **stat
 
 	r.base.seq = again.base.seq = 1;
 	watch__record(w, &r);
+	assert_int_equal(model__count(w->model), 0);
 	begin(w, 10);
 	row(w, 1, STATE_LISTEN, 5);
 	end(w, 11);
+	assert_int_equal(watch__only(w, EV_LISTEN)->sock.cookie, 1);
+	assert_int_not_equal(model__find(w->model, 1)->ends.local_port, 0);
+	assert_false(model__look_due(w->model));
 	give(w, SW_REC_CLOSE, 1, 2, 20);
 	watch__record(w, &again);
-	assert_int_equal(model__count(w->model), 1);
+	assert_int_equal(model__count(w->model), 0);
+	assert_true(model__look_due(w->model));
 }
 
 static void records_kept_during_a_dump_are_bounded(void **state)

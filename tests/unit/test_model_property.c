@@ -418,6 +418,9 @@ static void check_live(struct run *r, const struct host_sock *truth, bool repair
 	/* A child of fast open is told when it is established. */
 	if (truth->state == STATE_SYN_RECV && (!s || !repaired))
 		return;
+	/* A listener that never called bind is told when a look has found its port. */
+	if (!s && truth->state == STATE_LISTEN && model__look_due(r->model))
+		return;
 	if (!s)
 		die(r, "cookie %llu, state %d, is missing", cookie, truth->state);
 	if (s->minisock || s->netns != truth->netns || !knows_ends(s, truth, repaired))
@@ -515,7 +518,7 @@ static void live_on(struct run *r)
 			rest(r);
 		else if (what < 98)
 			host__pass(&r->host, host__roll(&r->host, 40) * SECOND_NS);
-		if (r->repair_due && !host__roll(&r->host, 10))
+		if ((r->repair_due || model__look_due(r->model)) && !host__roll(&r->host, 10))
 			sync(r, false);
 		if (r->host.now_ns >= model__next_deadline(r->model) && !host__roll(&r->host, 5))
 			check_minisocks(r);
@@ -548,6 +551,8 @@ static void run_seed(uint64_t seed, bool loud)
 	sync(r, false);
 	live_on(r);
 	rest(r);
+	if (model__look_due(r->model))
+		sync(r, true);
 	if (!r->lossy)
 		check_all_told(r);
 	/* What was buried lately is not listed: let it rest. */
