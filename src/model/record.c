@@ -308,7 +308,11 @@ static int apply_accept(struct model *m, const struct sw_record *r)
 	g = s ? NULL : graves__find(m, r->cookie);
 	if ((s && s->accepted) || (g && g->accepted))
 		return 0; /* a repeat */
-	if (s ? s->minisock : g || r->new_state == STATE_CLOSE) {
+	if (s && s->minisock && s->state == STATE_SYN_RECV) {
+		/* The child of a listed request; the record of its establishment is behind this one. */
+		sockets__not_minisock(m, s);
+		s->state = r->new_state;
+	} else if (s ? s->minisock : g || r->new_state == STATE_CLOSE) {
 		tell_late_accept(m, r, s);
 		return 0;
 	}
