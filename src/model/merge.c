@@ -85,10 +85,6 @@ static int merge_known(struct model *m, struct sock *s, struct staged *st, uint6
 
 	if (row->minisock && !s->minisock)
 		return merge_unseen_close(m, s, row, now_ns);
-	if (s->untold) {
-		s->ends = row->ends;
-		return record__tell_listener(m, s, 0);
-	}
 	sockets__not_minisock(m, s); /* it is found by the endpoints, which may change */
 	if (row->state != s->state || memcmp(&row->ends, &s->ends, sizeof(s->ends))) {
 		s->state = row->state;
@@ -190,6 +186,10 @@ static int merge_row(struct model *m, struct staged *st, uint64_t now_ns)
 	if (s) {
 		if (s->seen_ns < m->dump_ns)
 			s->seen_ns = m->dump_ns;
+		if (s->untold && st->row.state == STATE_LISTEN && !st->closed) {
+			s->ends = st->row.ends;
+			return record__tell_listener(m, s, 0);
+		}
 		return st->touched ? 0 : merge_known(m, s, st, now_ns);
 	}
 	return is_told_otherwise(m, st) ? 0 : list_row(m, st, now_ns);
