@@ -21,10 +21,11 @@
 #include "cmd/sync.h"
 #include "render/render.h"
 
-#define BATCH_NS	  20000000ULL /* after a drain the ring is left alone this long: at most 50 wake-ups a second */
-#define REPAIR_PAUSE_NS	  1000000000ULL /* between two repairs, at least; ten times what the last one took, if longer */
-#define RECORDS_PER_LOOK  64		/* at the clock, while records are taken */
-#define MINISOCK_PAUSE_NS 5000000000ULL /* between two looks at overdue time-wait entries */
+#define BATCH_NS	    20000000ULL /* after a drain the ring is left alone this long: at most 50 wake-ups a second */
+#define REPAIR_PAUSE_NS	    1000000000ULL /* between two repairs, at least; ten times what the last one took, if longer */
+#define REPAIR_PAUSE_MAX_NS 10000000000ULL
+#define RECORDS_PER_LOOK    64		  /* at the clock, while records are taken */
+#define MINISOCK_PAUSE_NS   5000000000ULL /* between two looks at overdue time-wait entries */
 
 struct stream {
 	const struct options *options;
@@ -151,6 +152,8 @@ static void check_losses(struct stream *s)
 	if ((model__lost_total(s->model) == before && !model__look_due(s->model)) || s->repair_ns != UINT64_MAX)
 		return;
 	pause = s->pass_ns * 10 > REPAIR_PAUSE_NS ? s->pass_ns * 10 : REPAIR_PAUSE_NS;
+	if (pause > REPAIR_PAUSE_MAX_NS)
+		pause = REPAIR_PAUSE_MAX_NS;
 	s->repair_ns = s->repaired_ns + pause;
 }
 

@@ -328,9 +328,10 @@ static int apply_accept(struct model *m, const struct sw_record *r)
 
 static int apply_state(struct model *m, const struct sw_record *r)
 {
-	struct sock *s = find_or_add(m, r);
+	struct sock *s = sockets__find(m, r->cookie);
 
-	if (!s || s->minisock)
+	/* A socket that nothing has told of yet, in a dump that is under way or after a loss: a look will tell. */
+	if (!s || s->minisock || (s->direction == SW_DIR_LISTEN) != is_about_listener(r))
 		return 0;
 	refresh(s, r);
 	refresh_owner(m, s, r);
@@ -467,5 +468,8 @@ int model__record(struct model *m, const void *data, size_t size)
 	if (err)
 		return err;
 	m->last_record_ns = ((const struct sw_record *)data)->time_ns;
-	return m->dumping ? dump__keep(m, data, size) : record__apply(m, data);
+	/* What is older than the dump, behind a slow reader, is not what the dump must be corrected by. */
+	if (m->dumping && m->last_record_ns >= m->dump_ns)
+		return dump__keep(m, data, size);
+	return record__apply(m, data);
 }

@@ -164,9 +164,10 @@ static int give(void *ctx, void *data, size_t size)
 	return b->fn(b->ctx, data, size);
 }
 
+/* The state hook, the first one, comes last: whatever it opens is accepted under our eyes. */
 static int attach_all(struct bpf_source *b, struct bpf_hook *hooks)
 {
-	for (unsigned int i = 0; i < BPF_HOOKS; i++) {
+	for (unsigned int i = BPF_HOOKS; i-- > 0;) {
 		b->program_fds[i] = -1;
 		if (hooks[i].error != -ENODATA)
 			continue;
