@@ -213,7 +213,8 @@ static __always_inline void fill_close(struct sw_record_close *r, const struct c
 
 static __always_inline void on_close(struct change *c)
 {
-	struct sock_info *info = sock_info(c->sk, 0);
+	/* Made even now, for a socket older than us: it may be used again, and goes on counting then. */
+	struct sock_info *info = sock_info(c->sk, BPF_SK_STORAGE_GET_F_CREATE);
 	struct sw_record_close *r;
 	struct sock_info unknown;
 
@@ -221,6 +222,8 @@ static __always_inline void on_close(struct change *c)
 		__builtin_memset(&unknown, 0, sizeof(unknown));
 		info = &unknown;
 	}
+	if (c->old == TCP_SYN_RECV && info->direction != SW_DIR_OUT)
+		begin_child(info);
 	info->seq++;
 	update_owner(c->cookie, info);
 	if (c->sk->__sk_common.skc_flags & (1UL << SOCK_DONE)) /* set by tcp_fin() */

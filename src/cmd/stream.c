@@ -35,6 +35,7 @@ struct stream {
 	struct bpf_hook hooks[BPF_HOOKS];
 	struct model *model;
 	struct sync sync;
+	uint64_t settled;      /* losses that a pass was, or need not be, made for */
 	struct sw_losses told; /* losses that were told already */
 	char missing[256];     /* hooks that could not be had */
 	int epoll_fd;
@@ -141,7 +142,6 @@ static void tell_loss(struct stream *s, enum loss_where where, __u64 now, __u64 
 /* What the kernel side could not tell: say so, and look again. */
 static void check_losses(struct stream *s)
 {
-	uint64_t before = model__lost_total(s->model);
 	struct sw_losses now;
 	uint64_t pause;
 
@@ -149,7 +149,7 @@ static void check_losses(struct stream *s)
 	tell_loss(s, LOSS_RING, now.ring, &s->told.ring);
 	tell_loss(s, LOSS_MAP, now.map, &s->told.map);
 	tell_loss(s, LOSS_HELPER, now.helper, &s->told.helper);
-	if ((model__lost_total(s->model) == before && !model__look_due(s->model)) || s->repair_ns != UINT64_MAX)
+	if ((model__lost_total(s->model) == s->settled && !model__look_due(s->model)) || s->repair_ns != UINT64_MAX)
 		return;
 	pause = s->pass_ns * 10 > REPAIR_PAUSE_NS ? s->pass_ns * 10 : REPAIR_PAUSE_NS;
 	if (pause > REPAIR_PAUSE_MAX_NS)
@@ -164,7 +164,10 @@ static int run_pass(struct stream *s, uint64_t began_ns)
 	int err;
 
 	s->repair_ns = UINT64_MAX;
+	s->settled = model__lost_total(s->model);
 	err = sync__run(&s->sync);
+	/* What can never be read is told, and looked at again only with the next loss. */
+	s->settled += s->sync.refused;
 	s->repaired_ns = clock__boot_ns();
 	s->pass_ns = s->repaired_ns - start;
 	/* A pass holds every row and descriptor of the host for a moment; that memory is not needed again soon. */

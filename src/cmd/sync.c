@@ -77,6 +77,12 @@ static int dump_namespace(const struct netns *ns, uint32_t states, diag_row_fn f
 	return err;
 }
 
+/* The kernel's tables or buffers were in the way; another look may go well. */
+static bool is_passing(int err)
+{
+	return err == -EINTR || err == -EBADMSG || err == -ENOBUFS || err == -EAGAIN;
+}
+
 static bool is_fatal(int err)
 {
 	return err == -ENOMEM;
@@ -100,6 +106,7 @@ static int dump_all(struct pass *p, bool first)
 		if (err) {
 			s->failed++;
 			s->failed_error = err;
+			s->refused += !is_passing(err);
 			model__lost(s->model, LOSS_DUMP, 1, clock__boot_ns());
 		}
 		err = drain(p);
@@ -292,9 +299,10 @@ static int look(struct pass *p)
 	int err;
 
 	err = netns__list(s->proc, &p->namespaces);
-	if (err == -E2BIG)
+	if (err == -E2BIG) {
+		s->refused++;
 		model__lost(s->model, LOSS_DUMP, 1, clock__boot_ns());
-	else if (err)
+	} else if (err)
 		return err;
 	s->namespaces = p->namespaces.count;
 	s->hidden = p->namespaces.unreadable;
@@ -313,6 +321,7 @@ int sync__run(struct sync *s)
 	int err;
 
 	s->failed = 0;
+	s->refused = 0;
 	err = model__dump_begin(s->model, clock__boot_ns());
 	if (err)
 		return err;

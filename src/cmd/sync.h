@@ -21,6 +21,7 @@ struct sync {
 	unsigned int namespaces;
 	unsigned int unreadable; /* processes that could not be looked into */
 	unsigned int hidden;	 /* processes whose network namespace could not be read */
+	unsigned int refused;	 /* losses told of what another look would not show either */
 	unsigned int failed;	 /* namespaces that could not be dumped */
 	int failed_error;	 /* -errno of the last of them */
 };

@@ -280,6 +280,7 @@ int model__dump_end(struct model *m, uint64_t now_ns)
 	if (!err)
 		err = merge_staged(m, now_ns);
 	later = apply_pending(m);
+	m->look_due |= m->untold_count != 0;
 	return err ? err : later;
 }
 

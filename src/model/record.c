@@ -298,7 +298,7 @@ static int apply_accept(struct model *m, const struct sw_record *r)
 		if (m->accept_next == MODEL_ACCEPTS_MAX) {
 			/* Nobody ever asked for these: their sockets are gone. */
 			m->accept_next = 0;
-			model__lost(m, LOSS_MAP, 1, r->time_ns);
+			model__lost(m, LOSS_MAP, MODEL_ACCEPTS_MAX, r->time_ns);
 		}
 		memcpy(&m->accepts[m->accept_next++], r,
 		       r->flags & SW_F_CMDLINE ? sizeof(struct sw_record_process) : sizeof(*r));
@@ -311,7 +311,8 @@ static int apply_accept(struct model *m, const struct sw_record *r)
 	if (s && s->minisock && s->state == STATE_SYN_RECV) {
 		/* The child of a listed request; the record of its establishment is behind this one. */
 		sockets__not_minisock(m, s);
-		s->state = r->new_state;
+		if (r->new_state != STATE_CLOSE) /* its close is on the way */
+			s->state = r->new_state;
 	} else if (s ? s->minisock : g || r->new_state == STATE_CLOSE) {
 		tell_late_accept(m, r, s);
 		return 0;

@@ -92,7 +92,7 @@ struct sock {
 	bool minisock; /* only a time-wait or request entry is left in the kernel */
 	bool closed;   /* its close was told; what is left is a minisock */
 	bool accepted; /* its accept was told; a socket is accepted once */
-	bool untold;	/* a listener whose port is not known yet: told when it is */
+	bool untold;   /* a listener whose port is not known yet: told when it is */
 	uint16_t holder_count;
 	uint32_t seq;		    /* of the last record, 0: none */
 	struct holder *holders;	    /* owned, NULL when none is known */

@@ -107,13 +107,16 @@ static void take_emitted(void *ctx, const union wire *w, const struct host_sock 
 
 	if (r->sent_count == QUEUE_MAX)
 		die(r, "too many records");
-	(void)who;
 	r->sent[r->sent_count++] = (struct sent){
 		.time_ns = w->base.time_ns,
 		.cookie = w->base.cookie,
 		.kind = w->base.kind,
-		/* Established before the hooks were there: with an inode, but no cookie, it is found by the dump. */
-		.untold = !w->base.cookie && w->base.new_state != STATE_SYN_RECV,
+		/*
+		 * Established before the hooks were there: with an inode, but no cookie, it is found by the dump. A state
+		 * of a socket that was there first is told only when the dump has listed it.
+		 */
+		.untold = (!w->base.cookie && w->base.new_state != STATE_SYN_RECV) ||
+			  (w->base.kind == SW_REC_STATE && !who->opened_ns),
 	};
 	if (host__roll(&r->host, 100) < r->drop_percent) {
 		r->dropped++;
