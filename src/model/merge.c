@@ -77,6 +77,18 @@ static int merge_unseen_close(struct model *m, struct sock *s, const struct row 
 	return sockets__make_minisock(m, s, row_deadline(row, now_ns));
 }
 
+static void learn_holders(struct model *m, struct sock *s, struct staged *st, uint64_t now_ns)
+{
+	struct process *prev = process__ref(s->owner);
+	struct update u = { .event = EV_OWNER, .time_ns = now_ns, .sock = s, .prev_owner = prev };
+
+	if (st->holder_count && !st->closed) {
+		give_holders(m, s, st);
+		tell(m, &u);
+	}
+	process_table__put(m->processes, prev);
+}
+
 /* A row of a socket that the table has, and of which no record is waiting: what the row knows better is told. */
 static int merge_known(struct model *m, struct sock *s, struct staged *st, uint64_t now_ns)
 {
@@ -93,15 +105,7 @@ static int merge_known(struct model *m, struct sock *s, struct staged *st, uint6
 	}
 	if (row->inode)
 		s->inode = row->inode;
-	if (st->holder_count) {
-		struct process *prev = process__ref(s->owner);
-
-		give_holders(m, s, st);
-		u.event = EV_OWNER;
-		u.prev_owner = prev;
-		tell(m, &u);
-		process_table__put(m->processes, prev);
-	}
+	learn_holders(m, s, st, now_ns);
 	return row->minisock ? sockets__make_minisock(m, s, row_deadline(row, now_ns)) : 0;
 }
 
@@ -190,7 +194,10 @@ static int merge_row(struct model *m, struct staged *st, uint64_t now_ns)
 			s->ends = st->row.ends;
 			return record__tell_listener(m, s, 0);
 		}
-		return st->touched ? 0 : merge_known(m, s, st, now_ns);
+		if (!st->touched)
+			return merge_known(m, s, st, now_ns);
+		learn_holders(m, s, st, now_ns);
+		return 0;
 	}
 	return is_told_otherwise(m, st) ? 0 : list_row(m, st, now_ns);
 }
