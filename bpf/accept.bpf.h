@@ -118,7 +118,7 @@ static __always_inline int on_accepted(long fd)
 	fill_accepted(r, &a);
 	r->flags |= flag;
 	r->attribution = owner.attribution;
-	r->tid = (__u32)bpf_get_current_pid_tgid();
+	r->tid = bpf_get_current_task_btf()->pid;
 	r->owner = owner.process;
 	bpf_ringbuf_submit(r, 0);
 	return 0;

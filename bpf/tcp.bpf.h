@@ -24,7 +24,7 @@ struct change {
 	struct sock *sk;
 	const struct tcp_sock *tp;
 	__u64 cookie;
-	__u64 inode; /* 0 before accept and after the last close */
+	__u64 inode; /* 0: not read, or there is no file */
 	__u32 netns;
 	int old, new;
 	__u8 flags;
@@ -32,11 +32,19 @@ struct change {
 
 static __always_inline void read_change(struct change *c)
 {
-	struct socket *socket = c->sk->sk_socket;
+	struct socket *socket;
 
 	c->cookie = sock_cookie(c->sk);
-	c->inode = socket ? socket->file->f_inode->i_ino : 0; /* fault-proof */
 	c->netns = c->sk->__sk_common.skc_net.net->ns.inum;
+	/*
+	 * Once in a socket's life, when it opens: it costs three cold cache lines. A child has no file yet, unless it is one
+	 * of fast open, accepted before it was established; its accept waits for this inode.
+	 */
+	if (c->new != TCP_SYN_SENT && c->new != TCP_LISTEN && c->old != TCP_SYN_RECV)
+		return;
+	socket = c->sk->sk_socket;
+	if (socket)
+		c->inode = socket->file->f_inode->i_ino; /* fault-proof */
 }
 
 /*
@@ -110,7 +118,7 @@ static __always_inline void on_open(const struct change *c)
 	info->opened_ns = r->time_ns;
 	fill_info(r, info);
 	r->kind = listen ? SW_REC_LISTEN : SW_REC_CONNECT;
-	r->tid = (__u32)bpf_get_current_pid_tgid();
+	r->tid = bpf_get_current_task_btf()->pid;
 	bpf_ringbuf_submit(r, 0);
 }
 
@@ -179,7 +187,7 @@ static __always_inline void on_progress(const struct change *c)
 	fill_info(r, info);
 	r->kind = c->new == TCP_ESTABLISHED ? SW_REC_ESTABLISHED : SW_REC_STATE;
 	if (c->new == TCP_FIN_WAIT1 || c->new == TCP_LAST_ACK)
-		r->tid = (__u32)bpf_get_current_pid_tgid();
+		r->tid = bpf_get_current_task_btf()->pid;
 	bpf_ringbuf_submit(r, 0);
 }
 
