@@ -51,7 +51,7 @@ static union wire fill(struct host *h, const struct host_sock *s, uint8_t kind, 
 	return w;
 }
 
-static void send(struct host *h, struct host_sock *s, union wire *w)
+static void emit_record(struct host *h, struct host_sock *s, union wire *w)
 {
 	w->base.seq = s->seq;
 	w->base.direction = s->direction;
@@ -83,7 +83,7 @@ static void send_open(struct host *h, struct host_sock *s, uint8_t old_state, in
 		w.base.local_port = 0;
 	if (!listens && !w.base.local_port)
 		memset(w.base.local, 0, sizeof(w.base.local));
-	send(h, s, &w);
+	emit_record(h, s, &w);
 }
 
 /* What was cloned from the listener is made the child's own. */
@@ -108,7 +108,7 @@ static void send_established(struct host *h, struct host_sock *s, uint8_t old_st
 		s->direction = SW_DIR_OUT;
 	}
 	s->seq++;
-	send(h, s, &w);
+	emit_record(h, s, &w);
 }
 
 static void send_state(struct host *h, struct host_sock *s, uint8_t old_state)
@@ -119,7 +119,7 @@ static void send_state(struct host *h, struct host_sock *s, uint8_t old_state)
 	w = fill(h, s, SW_REC_STATE, old_state);
 	take_claim(s);
 	s->seq++;
-	send(h, s, &w);
+	emit_record(h, s, &w);
 }
 
 void host_wire__state(struct host *h, struct host_sock *s, uint8_t state, int life)
@@ -165,7 +165,7 @@ void host_wire__close(struct host *h, struct host_sock *s, struct host_sock *tim
 		timewait->owner = s->owner;
 	}
 	w.close.opened_ns = s->opened_ns;
-	send(h, s, &w);
+	emit_record(h, s, &w);
 }
 
 void host_wire__clone(struct host_sock *s, const struct host_sock *l)

@@ -74,6 +74,8 @@ void replay__apply(struct replay *r, const struct update *u)
 	const struct replay_entry *e = s ? replay__find(r, s->cookie) : NULL;
 
 	r->told[u->event]++;
+	if (!s) /* sync, lost, summary: nothing of a socket */
+		return;
 	switch (u->event) {
 	case EV_EXISTING:
 	case EV_LISTEN:

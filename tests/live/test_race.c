@@ -138,7 +138,7 @@ static void check_pairs(const struct race *r, const struct witness *w)
 /* Then it has given up the capability that loaded its programs: seen without reading what it writes. */
 static bool is_in_sync(const struct stream *s)
 {
-	unsigned long long capabilities;
+	unsigned long long capabilities = 0;
 	char path[32], line[256];
 	bool found = false;
 

@@ -448,8 +448,8 @@ static void every_truncation_is_refused(void **state)
 {
 	struct watch *w = *state;
 
-	for (uint8_t kind = SW_REC_CONNECT; kind <= SW_REC_CLOSE; kind++) {
-		union wire r = record(kind, 1, 1, 10, 100);
+	for (int kind = SW_REC_CONNECT; kind <= SW_REC_CLOSE; kind++) {
+		union wire r = record((uint8_t)kind, 1, 1, 10, 100);
 
 		if (kind <= SW_REC_ACCEPT)
 			wire__set_cmdline(&r, "server", 6);
