@@ -10,8 +10,9 @@
 static struct privilege table[] = {
 	{ "CAP_BPF", "load the programs and their maps", CAP_BPF, false, false },
 	{ "CAP_PERFMON", "attach to tracepoints", CAP_PERFMON, false, false },
-	{ "CAP_SYS_ADMIN", "enter the other network namespaces, at start and at every repair", CAP_SYS_ADMIN, true,
-	  false },
+	{ "CAP_SYS_ADMIN",
+	  "enter the other network namespaces, at start and at every repair; read tracefs where it is not mounted",
+	  CAP_SYS_ADMIN, true, false },
 	{ "CAP_SYS_PTRACE", "see whose sockets other users' processes hold (/proc/PID/fd)", CAP_SYS_PTRACE, true,
 	  false },
 	{ "CAP_DAC_READ_SEARCH", "open other users' /proc/PID/fd", CAP_DAC_READ_SEARCH, true, false },
