@@ -259,7 +259,11 @@ static int apply_established(struct model *m, const struct sw_record *r)
 {
 	struct sock *s = find_or_add(m, r);
 
-	if (!s)
+	/*
+	 * A time-wait entry that a dump has listed is newer: the record was still being written when the dump ended. A
+	 * socket that is used again says so by a connect first.
+	 */
+	if (!s || (s->minisock && s->state != STATE_SYN_RECV))
 		return 0;
 	sockets__not_minisock(m, s);
 	graves__forget(m, r->cookie);
