@@ -123,7 +123,7 @@ struct sw_record_close {
 struct sw_losses {
 	__u64 ring;   /* records that did not fit into the ring */
 	__u64 map;    /* owners that a full map refused */
-	__u64 helper; /* reads in the kernel that failed where they should not */
+	__u64 helper; /* runs that the kernel skipped; counted by it, not by the programs */
 };
 
 #ifdef __cplusplus

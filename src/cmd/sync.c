@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/table.h"
@@ -356,7 +357,7 @@ void sync__told(struct sync *s, const struct update *u)
 	owner.process.pid = sock->owner->pid;
 	owner.process.ppid = sock->owner->ppid;
 	owner.process.uid = sock->owner->uid;
-	owner.process.start_ns = sock->owner->start_ticks * 10000000;
+	owner.process.start_ns = sock->owner->start_ticks * (1000000000ULL / (unsigned long)sysconf(_SC_CLK_TCK));
 	memcpy(owner.process.comm, sock->owner->comm, sizeof(owner.process.comm));
 	bpf_source__claim(s->bpf, sock->cookie, &owner);
 }

@@ -22,7 +22,7 @@
 #define DIAG_SUBFLOWS_MAX (1024 * 1024)
 
 /*
- * INET_DIAG_ULP_INFO has no bit of its own: it comes with INET_DIAG_INFO, and before 6.17 only to CAP_NET_ADMIN. The
+ * INET_DIAG_ULP_INFO has no bit of its own: it comes with INET_DIAG_INFO, and on older kernels only to CAP_NET_ADMIN. The
  * dump that must be complete does not ask for it. With it the kernel also lists the MD5 keys of a socket, and when these
  * fill a datagram (some 300 keys, which any user may set) the dump ends there as if it were done (seen on 6.18). So the
  * subflows are looked up first, and only where the namespace has MPTCP sockets.

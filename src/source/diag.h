@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * sock_diag (NETLINK_SOCK_DIAG, linux/inet_diag.h) through libmnl: one netlink socket a network namespace, opened inside
- * it and kept, so that later dumps need no setns.
+ * sock_diag (NETLINK_SOCK_DIAG, linux/inet_diag.h) through libmnl: a netlink socket opened inside a network namespace.
+ * It keeps the namespace alive for as long as it is open: free it after the dump.
  */
 #ifndef SOCKWATCH_SOURCE_DIAG_H
 #define SOCKWATCH_SOURCE_DIAG_H
