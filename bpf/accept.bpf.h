@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Accept, seen at the exit of the call: the descriptor it returned is resolved to the socket. This also catches a call
- * that was blocked before the programs were attached (trap T5). The walk runs over untrusted pointers: no helper takes
- * them, so the owner goes into a map by cookie and not onto the socket.
+ * Accept: where the kernel gives the socket to its file (security_sock_graft, in the task that accepts), or else at the
+ * exit of the call, where the descriptor it returned is resolved to the socket. Both catch a call that was blocked before
+ * the programs were attached (trap T5). The walk runs over untrusted pointers: no helper takes them, so the owner goes
+ * into a map by cookie and not onto the socket.
  */
 #ifndef SOCKWATCH_ACCEPT_BPF_H
 #define SOCKWATCH_ACCEPT_BPF_H
@@ -11,14 +12,14 @@
 
 static __always_inline struct file *current_file(int fd)
 {
-	struct task_struct *task = bpf_get_current_task_btf();
-	struct fdtable *fdt = task->files->fdt;
+	struct files_struct *files = TASK_READ(compat_task(), files);
+	struct fdtable *fdt = TASK_READ(files, fdt);
 	struct file *file = NULL;
 	struct file **slots;
 
-	if ((__u32)fd >= fdt->max_fds)
+	if ((__u32)fd >= TASK_READ(fdt, max_fds))
 		return NULL;
-	slots = fdt->fd;
+	slots = TASK_READ(fdt, fd);
 	if (bpf_probe_read_kernel(&file, sizeof(file), slots + fd))
 		return NULL;
 	return file;
@@ -43,21 +44,11 @@ static __always_inline bool read_common(struct accepted *a, const struct sock *s
 	return !bpf_probe_read_kernel(a->common, bpf_core_type_size(struct sock_common) & (COMMON_MAX - 1), sk);
 }
 
-/* The TCP socket behind a descriptor of the current process: for MPTCP its first subflow. False: something else. */
-static __always_inline bool read_accepted(int fd, struct accepted *a)
+/* The TCP socket sk of a file: for MPTCP its first subflow. False: something else. */
+static __always_inline bool read_accepted(struct sock *sk, struct socket *socket, struct accepted *a)
 {
-	struct file *file = current_file(fd);
-	struct socket *socket;
-	struct sock *sk;
-	__u16 protocol;
+	__u16 protocol = BPF_CORE_READ(sk, sk_protocol);
 
-	if (!file)
-		return false;
-	socket = BPF_CORE_READ(file, private_data);
-	if (BPF_CORE_READ(socket, file) != file) /* another thread has put something else there */
-		return false;
-	sk = BPF_CORE_READ(socket, sk);
-	protocol = BPF_CORE_READ(sk, sk_protocol);
 	a->flags = 0;
 	if (protocol == IPPROTO_MPTCP) {
 		sk = BPF_CORE_READ((struct mptcp_sock *)sk, first);
@@ -100,14 +91,15 @@ static __always_inline void fill_accepted(struct sw_record *r, const struct acce
 	}
 }
 
-static __always_inline int on_accepted(long fd)
+/* The current process has got sk, whose file is that of socket, by accept. */
+static __always_inline int on_accepted(struct sock *sk, struct socket *socket)
 {
 	struct sw_owner owner = { .attribution = SW_ATTR_ACCEPT };
 	struct accepted a;
 	struct sw_record *r;
 	__u8 flag;
 
-	if (fd < 0 || !read_accepted(fd, &a))
+	if (!read_accepted(sk, socket, &a))
 		return 0;
 	read_process(&owner.process);
 	/* Even when the record is lost. */
@@ -118,10 +110,23 @@ static __always_inline int on_accepted(long fd)
 	fill_accepted(r, &a);
 	r->flags |= flag;
 	r->attribution = owner.attribution;
-	r->tid = bpf_get_current_task_btf()->pid;
+	r->tid = TASK_READ(compat_task(), pid);
 	r->owner = owner.process;
 	bpf_ringbuf_submit(r, 0);
 	return 0;
+}
+
+static __always_inline int on_accepted_fd(long fd)
+{
+	struct file *file = fd < 0 ? NULL : current_file(fd);
+	struct socket *socket;
+
+	if (!file)
+		return 0;
+	socket = BPF_CORE_READ(file, private_data);
+	if (BPF_CORE_READ(socket, file) != file) /* no socket, or another thread has put something else there */
+		return 0;
+	return on_accepted(BPF_CORE_READ(socket, sk), socket);
 }
 
 #endif

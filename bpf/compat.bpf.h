@@ -10,6 +10,21 @@
 #define S_IFMT	      00170000 /* uapi/linux/stat.h */
 #define S_IFSOCK      0140000  /* same */
 
+/*
+ * Up to 5.11 a tracing program has neither socket storage nor the cookie helper nor a trusted pointer to the current
+ * task. Then maps by cookie stand in for the storage, cgroup hooks make the cookies (legacy.bpf.h), and tasks are read by
+ * probes. Set before load, when the kernel refuses the programs as they are. All of it can go with 5.10.
+ */
+const volatile bool legacy = false;
+
+static __always_inline struct task_struct *compat_task(void)
+{
+	return legacy ? (struct task_struct *)bpf_get_current_task() : bpf_get_current_task_btf();
+}
+
+/* A field of a task, or of what a task points to. */
+#define TASK_READ(pointer, field) (legacy ? BPF_CORE_READ(pointer, field) : (pointer)->field)
+
 /* tcp_sock.is_mptcp: from 5.6, and only with CONFIG_MPTCP. */
 static __always_inline bool compat_is_mptcp(const struct tcp_sock *tp)
 {

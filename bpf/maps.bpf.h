@@ -3,9 +3,10 @@
 #ifndef SOCKWATCH_MAPS_BPF_H
 #define SOCKWATCH_MAPS_BPF_H
 
-#define CLAIMS_MAX 131072
-#define OWNERS_MAX 65536 /* a power of two */
-#define TOLD_MAX   4096	 /* a power of two */
+#define CLAIMS_MAX	    131072
+#define OWNERS_MAX	    65536 /* a power of two */
+#define TOLD_MAX	    4096  /* a power of two */
+#define LEGACY_CHILDREN_MAX 16384
 
 /* What the kernel side remembers of one live socket. */
 struct sock_info {
@@ -27,6 +28,31 @@ struct {
 	__type(key, int);
 	__type(value, struct sock_info);
 } sockets SEC(".maps");
+
+/*
+ * Stands in for the storage on kernels that do not give it to tracing programs; not made elsewhere. Key: cookie. Inserted
+ * as there, a child's copied from its listener's; deleted when the socket is destroyed. When full, the insert is refused
+ * and counted in losses.map.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, CLAIMS_MAX);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, __u64);
+	__type(value, struct sock_info);
+} legacy_sockets SEC(".maps");
+
+/*
+ * Goes with it. Key: address of a child that is not established yet; value: its listener's cookie. Inserted at
+ * LISTEN>SYN_RECV, deleted at the child's next step. When full, the oldest is dropped: that child has no owner until it
+ * is accepted.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, LEGACY_CHILDREN_MAX);
+	__type(key, __u64);
+	__type(value, __u64);
+} legacy_children SEC(".maps");
 
 /*
  * Key: cookie; value: the owner of a socket that was there first, written by user space at start and at a repair. Deleted

@@ -9,24 +9,28 @@
  */
 static __always_inline void read_process(struct sw_process *p)
 {
-	struct task_struct *task = bpf_get_current_task_btf();
-	struct task_struct *leader = task->group_leader;
+	struct task_struct *task = compat_task();
+	struct task_struct *leader = TASK_READ(task, group_leader);
+	struct task_struct *parent = TASK_READ(task, real_parent);
 
-	p->start_ns = leader->start_boottime;
+	p->start_ns = TASK_READ(leader, start_boottime);
 	p->cgroup_id = bpf_get_current_cgroup_id();
-	p->pid = task->tgid;
-	p->ppid = task->real_parent->tgid;
+	p->pid = TASK_READ(task, tgid);
+	p->ppid = TASK_READ(parent, tgid);
 	p->uid = bpf_get_current_uid_gid();
 	p->pad = 0;
-	((__u64 *)p->comm)[0] = ((const __u64 *)leader->comm)[0];
-	((__u64 *)p->comm)[1] = ((const __u64 *)leader->comm)[1];
+	if (legacy) {
+		bpf_probe_read_kernel(p->comm, sizeof(p->comm), &leader->comm);
+	} else {
+		((__u64 *)p->comm)[0] = ((const __u64 *)leader->comm)[0];
+		((__u64 *)p->comm)[1] = ((const __u64 *)leader->comm)[1];
+	}
 }
 
 /* True when the command line of p, which is current, has been sent already and no exec has changed it since. */
 static __always_inline bool is_told(const struct sw_process *p)
 {
-	struct task_struct *task = bpf_get_current_task_btf();
-	__u64 exec_id = task->self_exec_id;
+	__u64 exec_id = TASK_READ(compat_task(), self_exec_id);
 	__u32 slot = p->pid & (TOLD_MAX - 1);
 	struct told_process *t = bpf_map_lookup_elem(&told, &slot);
 
@@ -52,8 +56,7 @@ static __always_inline void forget_told(const struct sw_process *p)
 /* The first bytes of current's command line. Length 0: a page that is not in memory could not be read here. */
 static __always_inline void read_cmdline(struct sw_record_process *r)
 {
-	struct task_struct *task = bpf_get_current_task_btf();
-	struct mm_struct *mm = task->mm;
+	struct mm_struct *mm = TASK_READ(compat_task(), mm);
 	unsigned long start, end;
 	__u64 len;
 
@@ -61,8 +64,8 @@ static __always_inline void read_cmdline(struct sw_record_process *r)
 	r->pad = 0;
 	if (!mm)
 		return;
-	start = mm->arg_start;
-	end = mm->arg_end;
+	start = TASK_READ(mm, arg_start);
+	end = TASK_READ(mm, arg_end);
 	if (end <= start)
 		return;
 	len = end - start;

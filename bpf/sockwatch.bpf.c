@@ -11,6 +11,7 @@
 #include "maps.bpf.h"
 #include "compat.bpf.h"
 #include "process.bpf.h"
+#include "legacy.bpf.h"
 #include "tcp.bpf.h"
 #include "accept.bpf.h"
 
@@ -22,17 +23,29 @@ int BPF_PROG(sock_state, const struct sock *sk, const int old, const int new)
 	return on_state((struct sock *)sk, old, new);
 }
 
+SEC("fentry/security_sock_graft")
+int BPF_PROG(graft_fentry, struct sock *sk, struct socket *parent)
+{
+	return on_accepted(sk, parent);
+}
+
+SEC("kprobe/security_sock_graft")
+int BPF_KPROBE(graft_kprobe, struct sock *sk, struct socket *parent)
+{
+	return on_accepted(sk, parent);
+}
+
 /* One program for accept and accept4: attached twice. */
 SEC("tracepoint/syscalls/sys_exit_accept4")
 int accept_exit(struct trace_event_raw_sys_exit *ctx)
 {
-	return on_accepted(ctx->ret);
+	return on_accepted_fd(ctx->ret);
 }
 
 SEC("tp_btf/io_uring_complete")
 int BPF_PROG(uring_complete, void *ring_ctx, struct io_kiocb *req)
 {
-	return on_accepted(compat_uring_accepted_fd(req));
+	return on_accepted_fd(compat_uring_accepted_fd(req));
 }
 
 /* Listeners that were there first get their owner from the claims, so that it is cloned to their children. */
@@ -46,10 +59,10 @@ int adopt_listeners(struct bpf_iter__tcp *ctx)
 
 	if (!skc || skc->skc_state != TCP_LISTEN)
 		return 0;
-	cookie = bpf_get_socket_cookie(skc);
+	cookie = legacy ? skc->skc_cookie.counter : bpf_get_socket_cookie(skc);
 	if (!take_claim(cookie, &owner))
 		return 0;
-	info = bpf_sk_storage_get(&sockets, skc, 0, BPF_SK_STORAGE_GET_F_CREATE);
+	info = legacy ? legacy_info(cookie, NULL) : bpf_sk_storage_get(&sockets, skc, 0, BPF_SK_STORAGE_GET_F_CREATE);
 	if (!info) {
 		count_loss(&losses.map);
 		return 0;
@@ -57,4 +70,38 @@ int adopt_listeners(struct bpf_iter__tcp *ctx)
 	info->owner = owner;
 	info->direction = SW_DIR_LISTEN;
 	return 0;
+}
+
+SEC("tp_btf/tcp_destroy_sock")
+int BPF_PROG(legacy_destroyed, struct sock *sk)
+{
+	return legacy_forget(sk);
+}
+
+SEC("cgroup/sock_create")
+int legacy_created(struct bpf_sock *ctx)
+{
+	bpf_get_socket_cookie(ctx);
+	return 1;
+}
+
+SEC("cgroup/connect4")
+int legacy_connect4(struct bpf_sock_addr *ctx)
+{
+	bpf_get_socket_cookie(ctx);
+	return 1;
+}
+
+SEC("cgroup/connect6")
+int legacy_connect6(struct bpf_sock_addr *ctx)
+{
+	bpf_get_socket_cookie(ctx);
+	return 1;
+}
+
+SEC("sockops")
+int legacy_sockops(struct bpf_sock_ops *ctx)
+{
+	bpf_get_socket_cookie(ctx);
+	return 1;
 }

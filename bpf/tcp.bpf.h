@@ -8,12 +8,12 @@
 
 const volatile bool all_states = false; /* send every transition, not only those that open or end a connection */
 
-/* Generated when it has none yet. */
+/* Generated when it has none yet; 0 only with legacy. */
 static __always_inline __u64 sock_cookie(struct sock *sk)
 {
 	__u64 cookie = sk->__sk_common.skc_cookie.counter;
 
-	return cookie ? cookie : bpf_get_socket_cookie(sk);
+	return cookie || legacy ? cookie : bpf_get_socket_cookie(sk);
 }
 
 /*
@@ -86,11 +86,16 @@ static __always_inline void fill_info(struct sw_record *r, struct sock_info *inf
 	r->owner = info->owner.process;
 }
 
-static __always_inline struct sock_info *sock_info(struct sock *sk, __u64 flags)
+/* Made when there is none. NULL: no memory, and the loss is counted. */
+static __always_inline struct sock_info *sock_info(const struct change *c)
 {
-	struct sock_info *info = bpf_sk_storage_get(&sockets, sk, 0, flags);
+	struct sock_info *info;
 
-	if (!info && flags)
+	if (legacy)
+		info = legacy_info(c->cookie, c->old == TCP_SYN_RECV ? c->sk : NULL);
+	else
+		info = bpf_sk_storage_get(&sockets, c->sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
+	if (!info)
 		count_loss(&losses.map);
 	return info;
 }
@@ -98,7 +103,7 @@ static __always_inline struct sock_info *sock_info(struct sock *sk, __u64 flags)
 /* The socket becomes the current process's: connect and listen, which run in the caller. */
 static __always_inline void on_open(const struct change *c)
 {
-	struct sock_info *info = sock_info(c->sk, BPF_SK_STORAGE_GET_F_CREATE);
+	struct sock_info *info = sock_info(c);
 	bool listen = c->new == TCP_LISTEN;
 	struct sw_record *r;
 	__u8 flag;
@@ -118,7 +123,7 @@ static __always_inline void on_open(const struct change *c)
 	info->opened_ns = r->time_ns;
 	fill_info(r, info);
 	r->kind = listen ? SW_REC_LISTEN : SW_REC_CONNECT;
-	r->tid = bpf_get_current_task_btf()->pid;
+	r->tid = TASK_READ(compat_task(), pid);
 	bpf_ringbuf_submit(r, 0);
 }
 
@@ -163,7 +168,7 @@ static __always_inline void begin_child(struct sock_info *info)
  */
 static __always_inline void on_progress(const struct change *c)
 {
-	struct sock_info *info = sock_info(c->sk, BPF_SK_STORAGE_GET_F_CREATE);
+	struct sock_info *info = sock_info(c);
 	struct sw_record *r;
 
 	if (!info)
@@ -187,7 +192,7 @@ static __always_inline void on_progress(const struct change *c)
 	fill_info(r, info);
 	r->kind = c->new == TCP_ESTABLISHED ? SW_REC_ESTABLISHED : SW_REC_STATE;
 	if (c->new == TCP_FIN_WAIT1 || c->new == TCP_LAST_ACK)
-		r->tid = bpf_get_current_task_btf()->pid;
+		r->tid = TASK_READ(compat_task(), pid);
 	bpf_ringbuf_submit(r, 0);
 }
 
@@ -222,7 +227,7 @@ static __always_inline void fill_close(struct sw_record_close *r, const struct c
 static __always_inline void on_close(struct change *c)
 {
 	/* Made even now, for a socket older than us: it may be used again, and goes on counting then. */
-	struct sock_info *info = sock_info(c->sk, BPF_SK_STORAGE_GET_F_CREATE);
+	struct sock_info *info = sock_info(c);
 	struct sw_record_close *r;
 	struct sock_info unknown;
 
@@ -275,6 +280,8 @@ static __always_inline int on_state(struct sock *sk, int old, int new)
 {
 	struct change c = { .sk = sk, .old = old, .new = new };
 
+	if (legacy && old == TCP_LISTEN && new == TCP_SYN_RECV)
+		legacy_note_child(sk);
 	if (!is_wanted(old, new))
 		return 0;
 	/*
@@ -292,6 +299,10 @@ static __always_inline int on_state(struct sock *sk, int old, int new)
 		c.flags = SW_F_MPTCP;
 	}
 	read_change(&c);
+	if (legacy && !c.cookie) { /* made before we watched, and never in a dump: a repair will find it */
+		count_loss(&losses.helper);
+		return 0;
+	}
 
 	if (new == TCP_SYN_SENT || new == TCP_LISTEN)
 		on_open(&c);

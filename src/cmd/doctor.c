@@ -11,35 +11,49 @@
 #include "cmd/privileges.h"
 #include "render/json.h"
 
+struct plan_report {
+	const char *name;
+	bool ok;
+	char why[320];
+};
+
 struct report {
 	struct utsname kernel;
 	bool btf;
 	const struct privilege *privileges;
 	size_t privilege_count;
 	struct bpf_hook hooks[BPF_HOOKS];
-	const char *plan; /* NULL: none */
-	char why[512];
+	struct plan_report plans[BPF_PLANS];
+	const struct plan_report *plan; /* the one that is used; NULL: none */
 };
+
+static void judge(const struct report *r, enum bpf_plan plan, struct plan_report *ret)
+{
+	char text[256];
+
+	ret->name = bpf_plan__name(plan);
+	for (unsigned int i = 0; i < BPF_HOOKS; i++) {
+		const struct bpf_hook *h = &r->hooks[i];
+
+		if (!h->used || !h->required || !h->error || !(h->plans & BPF_PLAN_BIT(plan)))
+			continue;
+		snprintf(ret->why, sizeof(ret->why), "%s: %s", h->name, plan__explain(h->error, text, sizeof(text)));
+		return;
+	}
+	ret->ok = true;
+	snprintf(ret->why, sizeof(ret->why), "every hook that it needs can be attached");
+}
 
 static void try_hooks(struct report *r)
 {
 	const struct bpf_config config = { .ring_bytes = BPF_RING_MIN };
-	const struct bpf_hook *first_bad = NULL;
-	char text[256];
 
-	bpf_source__hooks(r->hooks);
-	for (unsigned int i = 0; i < BPF_HOOKS; i++) {
-		bpf_source__try(r->hooks, i, &config);
-		if (r->hooks[i].error && r->hooks[i].required && !first_bad)
-			first_bad = &r->hooks[i];
+	bpf_source__survey(r->hooks, &config);
+	for (enum bpf_plan i = 0; i < BPF_PLANS; i++) {
+		judge(r, i, &r->plans[i]);
+		if (r->plans[i].ok && !r->plan)
+			r->plan = &r->plans[i];
 	}
-	if (!first_bad) {
-		r->plan = PLAN_TRACEPOINT;
-		snprintf(r->why, sizeof(r->why), "every hook that it needs can be attached");
-		return;
-	}
-	snprintf(r->why, sizeof(r->why), "%s: %s", first_bad->name,
-		 plan__explain(first_bad->error, text, sizeof(text)));
 }
 
 static const char *result(const struct bpf_hook *h)
@@ -64,9 +78,14 @@ static void print_text(const struct report *r)
 		       p->kept ? " (kept while it runs)" : " (given up after attach)");
 	}
 	printf("  everything else is given up after attach\n\nhooks\n");
-	for (unsigned int i = 0; i < BPF_HOOKS; i++)
-		printf("  %-38s %-8s %s\n", r->hooks[i].name, result(&r->hooks[i]), r->hooks[i].purpose);
-	printf("\nplan        %s: %s\n", r->plan ? r->plan : "none can be had", r->why);
+	for (unsigned int i = 0; i < BPF_HOOKS; i++) {
+		if (r->hooks[i].used)
+			printf("  %-38s %-8s %s\n", r->hooks[i].name, result(&r->hooks[i]), r->hooks[i].purpose);
+	}
+	printf("\nplans\n");
+	for (unsigned int i = 0; i < BPF_PLANS; i++)
+		printf("  %-10s %-8s %s\n", r->plans[i].name, r->plans[i].ok ? "ok" : "no", r->plans[i].why);
+	printf("\nplan        %s\n", r->plan ? r->plan->name : "none can be had");
 }
 
 /* A key of doctor's object: the name, a purpose, and what follows is the caller's. */
@@ -102,14 +121,22 @@ static void print_json(const struct report *r)
 	for (unsigned int i = 0; i < BPF_HOOKS; i++) {
 		const char *text = result(&r->hooks[i]);
 
+		if (!r->hooks[i].used)
+			continue;
 		open_item(&b, !i, r->hooks[i].name, r->hooks[i].purpose);
 		json__bytes(&b, "result", text, strlen(text));
 		add_bool(&b, "required", r->hooks[i].required);
 		buffer__addc(&b, '}');
 	}
+	json__literal(&b, "],\"plans\":[");
+	for (unsigned int i = 0; i < BPF_PLANS; i++) {
+		buffer__addf(&b, "%s{\"name\":\"%s\"", i ? "," : "", r->plans[i].name);
+		add_bool(&b, "ok", r->plans[i].ok);
+		json__bytes(&b, "why", r->plans[i].why, strlen(r->plans[i].why));
+		buffer__addc(&b, '}');
+	}
 	json__literal(&b, "]");
-	json__word(&b, "plan", r->plan ? r->plan : "none");
-	json__bytes(&b, "why", r->why, strlen(r->why));
+	json__word(&b, "plan", r->plan ? r->plan->name : "none");
 	json__literal(&b, "}\n");
 	fwrite(b.data, 1, b.len, stdout);
 	buffer__free(&b);

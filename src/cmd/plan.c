@@ -53,18 +53,18 @@ const char *plan__explain(int err, char *text, size_t size)
 	return text;
 }
 
-static void note_missing(const struct bpf_hook *hooks, char *missing, size_t size)
+static void note_missing(struct plan *p)
 {
 	size_t len = 0;
 
-	missing[0] = 0;
 	for (unsigned int i = 0; i < BPF_HOOKS; i++) {
-		if (!hooks[i].error)
+		const struct bpf_hook *h = &p->hooks[i];
+
+		if (!h->used || !h->error)
 			continue;
-		log_verbose("hook %s cannot be had (%s): not known then: %s", hooks[i].name, strerror(-hooks[i].error),
-			    hooks[i].purpose);
-		if (len < size)
-			len += snprintf(missing + len, size - len, "%s%s", len ? ", " : "", hooks[i].name);
+		log_verbose("hook %s cannot be had (%s): not known then: %s", h->name, strerror(-h->error), h->purpose);
+		if (len < sizeof(p->missing))
+			len += snprintf(p->missing + len, sizeof(p->missing) - len, "%s%s", len ? ", " : "", h->name);
 	}
 }
 
@@ -78,27 +78,66 @@ static void warn_pid_namespace(void)
 			 "there first cannot be found; run it on the host (docker: --pid=host)");
 }
 
-int plan__start(const struct options *options, struct bpf_hook *hooks, struct bpf_source **ret, char *missing,
-		size_t missing_size)
+/* The hook that plan cannot do without and does not get; NULL: the kernel refused the whole. */
+static const struct bpf_hook *culprit(const struct plan *p)
+{
+	for (unsigned int i = 0; i < BPF_HOOKS; i++) {
+		const struct bpf_hook *h = &p->hooks[i];
+
+		if (h->used && h->required && h->error && h->error != -ENODATA)
+			return h;
+	}
+	return NULL;
+}
+
+static int start(const struct options *options, enum bpf_plan plan, struct plan *ret)
 {
 	const struct bpf_config config = {
 		.ring_bytes = options->ring_bytes,
 		.all_states = options->states,
 		.log = log_libbpf,
 	};
-	char lacking[160], text[256];
-	int err;
+	int err = bpf_source__probe(plan);
+	const struct bpf_hook *h;
 
-	bpf_source__hooks(hooks);
-	err = bpf_source__new(&config, hooks, ret);
+	*ret = (struct plan){ .name = bpf_plan__name(plan) };
+	bpf_source__hooks(ret->hooks);
+	if (!err)
+		err = bpf_source__new(&config, plan, ret->hooks, &ret->bpf);
+	h = err ? culprit(ret) : NULL;
+	if (err)
+		log_verbose("plan %s cannot be had: %s%s%s", ret->name, h ? h->name : "", h ? ": " : "",
+			    strerror(-err));
+	return err;
+}
+
+/* The first that can be had, or the one that was asked for. */
+static int start_any(const struct options *options, struct plan *ret)
+{
+	enum bpf_plan plan;
+	int err = -EOPNOTSUPP;
+
+	if (options->plan && !bpf_plan__find(options->plan, &plan))
+		return start(options, plan, ret);
+	for (plan = 0; err && plan < BPF_PLANS; plan++)
+		err = start(options, plan, ret);
+	return err;
+}
+
+int plan__start(const struct options *options, struct plan *ret)
+{
+	char lacking[160], text[256];
+	int err = start_any(options, ret);
+
 	if (err) {
-		log_error("cannot watch sockets: %s", plan__explain(err, text, sizeof(text)));
+		log_error("cannot watch sockets%s%s: %s", options->plan ? " by plan " : "",
+			  options->plan ? options->plan : "", plan__explain(err, text, sizeof(text)));
 		log_error("'sockwatch doctor' tries each hook and says more");
 		return err;
 	}
-	note_missing(hooks, missing, missing_size);
+	note_missing(ret);
 	warn_pid_namespace();
-	log_verbose("plan " PLAN_TRACEPOINT ", ring of %zu KiB", options->ring_bytes / 1024);
+	log_verbose("plan %s, ring of %zu KiB", ret->name, options->ring_bytes / 1024);
 	if (privileges__missing(lacking, sizeof(lacking))[0])
 		log_warn("running without %s: see 'sockwatch doctor' for what cannot be seen then", lacking);
 	return 0;

@@ -6,15 +6,21 @@
 #include "cmd/options.h"
 #include "source/bpf.h"
 
-#define PLAN_TRACEPOINT "tracepoint"
-#define BTF_PATH	"/sys/kernel/btf/vmlinux"
+#define BTF_PATH "/sys/kernel/btf/vmlinux"
+
+/* A plan that runs. */
+struct plan {
+	const char *name; /* as --plan takes it */
+	struct bpf_source *bpf;
+	struct bpf_hook hooks[BPF_HOOKS];
+	char missing[256]; /* names of hooks that could not be had, joined by ", " */
+};
 
 /*
- * Load and attach. missing gets the names of optional hooks that could not be had. 0, or -errno with the reason and what
- * to do about it logged.
+ * Load and attach the plan that was asked for, or the first that can be had. 0, or -errno with the reason and what to do
+ * about it logged.
  */
-int plan__start(const struct options *options, struct bpf_hook *hooks, struct bpf_source **ret, char *missing,
-		size_t missing_size);
+int plan__start(const struct options *options, struct plan *ret);
 /* Type information is there and begins as such. */
 bool plan__have_btf(void);
 /* Why hooks with this error are refused, and what to do: one line. */

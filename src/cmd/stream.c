@@ -31,13 +31,11 @@ struct stream {
 	const struct options *options;
 	struct render_config render;
 	struct output out;
-	struct bpf_source *bpf;
-	struct bpf_hook hooks[BPF_HOOKS];
+	struct plan plan;
 	struct model *model;
 	struct sync sync;
 	uint64_t settled;      /* losses that a pass was, or need not be, made for */
 	struct sw_losses told; /* losses that were told already */
-	char missing[256];     /* hooks that could not be had */
 	int epoll_fd;
 	int signal_fd;
 	uint64_t start_ns;
@@ -100,7 +98,7 @@ static int drain(void *ctx)
 	s->draining = true;
 	s->taken = 0;
 	s->drain_until_ns = clock__boot_ns() + BATCH_NS;
-	err = bpf_source__drain(s->bpf, take_record, s);
+	err = bpf_source__drain(s->plan.bpf, take_record, s);
 	s->draining = false;
 	return err < 0 && err != -EAGAIN ? err : s->taken;
 }
@@ -145,7 +143,7 @@ static void check_losses(struct stream *s)
 	struct sw_losses now;
 	uint64_t pause;
 
-	bpf_source__losses(s->bpf, &now);
+	bpf_source__losses(s->plan.bpf, &now);
 	tell_loss(s, LOSS_RING, now.ring, &s->told.ring);
 	tell_loss(s, LOSS_MAP, now.map, &s->told.map);
 	tell_loss(s, LOSS_HELPER, now.helper, &s->told.helper);
@@ -176,8 +174,8 @@ static int run_pass(struct stream *s, uint64_t began_ns)
 		log_error("cannot look at the sockets that are open: %s", strerror(-err));
 		return err;
 	}
-	model__sync(s->model, s->repaired_ns, (s->repaired_ns - began_ns) / 1000, PLAN_TRACEPOINT,
-		    s->missing[0] ? s->missing : NULL);
+	model__sync(s->model, s->repaired_ns, (s->repaired_ns - began_ns) / 1000, s->plan.name,
+		    s->plan.missing[0] ? s->plan.missing : NULL);
 	if (s->sync.failed)
 		log_warn("%u of %u network namespaces could not be read (%s): their older sockets are not listed",
 			 s->sync.failed, s->sync.namespaces, strerror(-s->sync.failed_error));
@@ -223,7 +221,7 @@ static uint64_t minisock_time(const struct stream *s)
  */
 static int watch_ring(struct stream *s, bool watch)
 {
-	struct epoll_event ev = { .events = watch ? EPOLLIN : 0, .data.fd = bpf_source__fd(s->bpf) };
+	struct epoll_event ev = { .events = watch ? EPOLLIN : 0, .data.fd = bpf_source__fd(s->plan.bpf) };
 
 	return epoll_ctl(s->epoll_fd, EPOLL_CTL_MOD, ev.data.fd, &ev) ? -errno : 0;
 }
@@ -388,7 +386,7 @@ static int run(struct stream *s)
 {
 	int err;
 
-	err = add_fd(s, bpf_source__fd(s->bpf), EPOLLIN);
+	err = add_fd(s, bpf_source__fd(s->plan.bpf), EPOLLIN);
 	if (!err) {
 		render__header(&s->render, &s->out.lines);
 		err = run_pass(s, s->start_ns);
@@ -430,13 +428,15 @@ int cmd_stream(const struct options *options)
 	if (err)
 		log_error("cannot start: %s", strerror(-err));
 	else
-		err = plan__start(options, s.hooks, &s.bpf, s.missing, sizeof(s.missing));
+		err = plan__start(options, &s.plan);
 	if (!err) {
-		s.sync = (struct sync){ .model = s.model, .bpf = s.bpf, .proc = "/proc", .drain = drain, .ctx = &s };
+		s.sync = (struct sync){
+			.model = s.model, .bpf = s.plan.bpf, .proc = "/proc", .drain = drain, .ctx = &s
+		};
 		err = run(&s);
 	}
 	model__free(s.model);
-	bpf_source__free(s.bpf);
+	bpf_source__free(s.plan.bpf);
 	output__free(&s.out);
 	cleanup_close(&s.epoll_fd);
 	cleanup_close(&s.signal_fd);

@@ -10,39 +10,8 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
-#include "source/tracefs.h"
+#include "source/pseudofs.h"
 #include "sockwatch.skel.h"
-
-/* What hook needs which program of the skeleton. Two may share one: then they stand side by side. */
-static const struct {
-	const char *name, *purpose;
-	bool required;
-	const char *program;
-	const char *category, *event; /* of a classic tracepoint; NULL: libbpf attaches it */
-} hook_table[BPF_HOOKS] = {
-	{ .name = "tp_btf/inet_sock_set_state",
-	  .purpose = "connect, listen, established and close of every TCP socket",
-	  .required = true,
-	  .program = "sock_state" },
-	{ .name = "tracepoint/syscalls/sys_exit_accept4",
-	  .purpose = "who accepted a connection (accept4)",
-	  .required = true,
-	  .program = "accept_exit",
-	  .category = "syscalls",
-	  .event = "sys_exit_accept4" },
-	{ .name = "tracepoint/syscalls/sys_exit_accept",
-	  .purpose = "who accepted a connection (accept)",
-	  .required = true,
-	  .program = "accept_exit",
-	  .category = "syscalls",
-	  .event = "sys_exit_accept" },
-	{ .name = "tp_btf/io_uring_complete",
-	  .purpose = "who accepted a connection (io_uring)",
-	  .program = "uring_complete" },
-	{ .name = "iter/tcp",
-	  .purpose = "owners of listeners that were there first, for their children",
-	  .program = "adopt_listeners" },
-};
 
 struct bpf_source {
 	struct sockwatch_bpf *skel;
@@ -76,6 +45,7 @@ void bpf_source__hooks(struct bpf_hook *ret_hooks)
 			.name = hook_table[i].name,
 			.purpose = hook_table[i].purpose,
 			.required = hook_table[i].required,
+			.plans = hook_table[i].plans,
 			.error = -ENODATA,
 		};
 }
@@ -85,8 +55,17 @@ static struct bpf_program *program_of(const struct sockwatch_bpf *skel, unsigned
 	return bpf_object__find_program_by_name(skel->obj, hook_table[i].program);
 }
 
-/* An object with the programs whose hook has no error but -ENODATA, loaded. */
-static int load(const struct bpf_config *config, const struct bpf_hook *hooks, struct sockwatch_bpf **ret)
+/* Maps of the way that is not gone are not made. */
+static void choose_maps(struct sockwatch_bpf *skel, bool legacy)
+{
+	skel->rodata->legacy = legacy;
+	bpf_map__set_autocreate(skel->maps.sockets, !legacy);
+	bpf_map__set_autocreate(skel->maps.legacy_sockets, legacy);
+	bpf_map__set_autocreate(skel->maps.legacy_children, legacy);
+}
+
+/* An object with the programs whose hook is in use and has no error but -ENODATA, loaded. */
+static int load(const struct bpf_config *config, const struct bpf_hook *hooks, bool legacy, struct sockwatch_bpf **ret)
 {
 	struct sockwatch_bpf *skel;
 	int err;
@@ -97,11 +76,12 @@ static int load(const struct bpf_config *config, const struct bpf_hook *hooks, s
 	if (!skel)
 		return -errno;
 	skel->rodata->all_states = config->all_states;
+	choose_maps(skel, legacy);
 	bpf_map__set_max_entries(skel->maps.ring, config->ring_bytes);
 	for (unsigned int i = 0; i < BPF_HOOKS; i++)
 		bpf_program__set_autoload(program_of(skel, i), false);
 	for (unsigned int i = 0; i < BPF_HOOKS; i++) {
-		if (hooks[i].error == -ENODATA)
+		if (hooks[i].used && hooks[i].error == -ENODATA)
 			bpf_program__set_autoload(program_of(skel, i), true);
 	}
 	err = sockwatch_bpf__load(skel);
@@ -113,48 +93,86 @@ static int load(const struct bpf_config *config, const struct bpf_hook *hooks, s
 	return 0;
 }
 
-static int attach(struct sockwatch_bpf *skel, unsigned int i, struct bpf_link **ret)
+static int attach_tracepoint(const struct bpf_program *p, const struct hook *h, struct bpf_link **ret)
 {
-	struct bpf_program *p = program_of(skel, i);
-	struct bpf_link *link;
-	int fd;
+	int fd = pseudofs__open_tracepoint(h->category, h->event);
+	int err;
 
-	if (!hook_table[i].category) {
-		link = bpf_program__attach(p);
-		if (!link)
-			return -errno;
-	} else {
-		fd = tracefs__open_event(hook_table[i].category, hook_table[i].event);
-		if (fd < 0)
-			return fd;
-		link = bpf_program__attach_perf_event(p, fd); /* the link owns fd */
-		if (!link) {
-			int err = -errno;
-
-			close(fd);
-			return err;
-		}
-	}
-	*ret = link;
-	return 0;
+	if (fd < 0)
+		return fd;
+	*ret = bpf_program__attach_perf_event(p, fd); /* the link owns fd */
+	if (*ret)
+		return 0;
+	err = -errno;
+	close(fd);
+	return err;
 }
 
-int bpf_source__try(struct bpf_hook *hooks, unsigned int i, const struct bpf_config *config)
+static int attach_cgroup(const struct bpf_program *p, struct bpf_link **ret)
 {
-	struct bpf_hook alone[BPF_HOOKS];
+	_cleanup_close_ int fd = pseudofs__open_cgroup2();
+
+	if (fd < 0)
+		return fd;
+	*ret = bpf_program__attach_cgroup(p, fd);
+	return *ret ? 0 : -errno;
+}
+
+static int attach(const struct sockwatch_bpf *skel, unsigned int i, struct bpf_link **ret)
+{
+	const struct bpf_program *p = program_of(skel, i);
+
+	switch (hook_table[i].way) {
+	case HOOK_TRACEPOINT:
+		return attach_tracepoint(p, &hook_table[i], ret);
+	case HOOK_CGROUP:
+		return attach_cgroup(p, ret);
+	default:
+		*ret = bpf_program__attach(p);
+		return *ret ? 0 : -errno;
+	}
+}
+
+static void use_only(struct bpf_hook *hooks, unsigned int i)
+{
+	for (unsigned int j = 0; j < BPF_HOOKS; j++)
+		hooks[j].used = j == i;
+	hooks[i].error = -ENODATA;
+}
+
+/* Load and attach hook i alone, and take it down again. */
+static int try(const struct bpf_hook *hooks, unsigned int i, bool legacy, const struct bpf_config *config)
+{
 	struct sockwatch_bpf *skel = NULL;
+	struct bpf_hook alone[BPF_HOOKS];
 	struct bpf_link *link = NULL;
 	int err;
 
-	for (unsigned int j = 0; j < BPF_HOOKS; j++)
-		alone[j].error = j == i ? -ENODATA : -ECANCELED;
-	err = load(config, alone, &skel);
+	memcpy(alone, hooks, sizeof(alone));
+	use_only(alone, i);
+	err = load(config, alone, legacy, &skel);
 	if (!err)
 		err = attach(skel, i, &link);
 	bpf_link__destroy(link);
 	sockwatch_bpf__destroy(skel);
-	hooks[i].error = err;
 	return err;
+}
+
+void bpf_source__survey(struct bpf_hook *hooks, const struct bpf_config *config)
+{
+	bool legacy = false;
+
+	bpf_source__hooks(hooks);
+	for (unsigned int i = 0; i < BPF_HOOKS; i++) {
+		if (hook_table[i].legacy && !legacy)
+			continue;
+		hooks[i].used = true;
+		hooks[i].error = try(hooks, i, legacy, config);
+		if (i != HOOK_STATE || !hooks[i].error || try(hooks, i, true, config))
+			continue;
+		hooks[i].error = 0;
+		legacy = true;
+	}
 }
 
 static int give(void *ctx, void *data, size_t size)
@@ -169,7 +187,7 @@ static int attach_all(struct bpf_source *b, struct bpf_hook *hooks)
 {
 	for (unsigned int i = BPF_HOOKS; i-- > 0;) {
 		b->program_fds[i] = -1;
-		if (hooks[i].error != -ENODATA)
+		if (!hooks[i].used || hooks[i].error != -ENODATA)
 			continue;
 		hooks[i].error = attach(b->skel, i, &b->links[i]);
 		if (hooks[i].error && hooks[i].required)
@@ -179,31 +197,89 @@ static int attach_all(struct bpf_source *b, struct bpf_hook *hooks)
 	return 0;
 }
 
-/* One object with everything; when the kernel refuses it, find out which optional hook it is and leave that out. */
-static int load_best(const struct bpf_config *config, struct bpf_hook *hooks, struct sockwatch_bpf **ret)
+static void use_plan(struct bpf_hook *hooks, enum bpf_plan plan, bool legacy)
 {
-	int err = load(config, hooks, ret);
-
-	if (!err)
-		return 0;
 	for (unsigned int i = 0; i < BPF_HOOKS; i++) {
-		err = bpf_source__try(hooks, i, config);
-		if (err && hooks[i].required)
-			return err;
-		if (!hooks[i].error)
-			hooks[i].error = -ENODATA;
+		hooks[i].used = (hook_table[i].plans & BPF_PLAN_BIT(plan)) && (legacy || !hook_table[i].legacy);
+		hooks[i].error = -ENODATA;
 	}
-	return load(config, hooks, ret);
 }
 
-int bpf_source__new(const struct bpf_config *config, struct bpf_hook *hooks, struct bpf_source **ret)
+/* Leave out what the kernel refuses. 0, or the -errno of a hook that is required. */
+static int leave_out(const struct bpf_config *config, struct bpf_hook *hooks, bool legacy)
+{
+	for (unsigned int i = 0; i < BPF_HOOKS; i++) {
+		int err = hooks[i].used ? try(hooks, i, legacy, config) : 0;
+
+		if (!err)
+			continue;
+		hooks[i].error = err;
+		if (hooks[i].required)
+			return err;
+	}
+	return 0;
+}
+
+/*
+ * One object with everything; if the kernel refuses it, the legacy one; if that too, the same two again without the hooks
+ * that it refuses.
+ */
+static int load_best(const struct bpf_config *config, enum bpf_plan plan, struct bpf_hook *hooks,
+		     struct sockwatch_bpf **ret)
+{
+	int err = 0;
+
+	for (unsigned int step = 0; step < 4; step++) {
+		bool legacy = step & 1;
+
+		if (legacy && err == -EPERM) /* it is not that it cannot */
+			continue;
+		use_plan(hooks, plan, legacy);
+		err = step < 2 ? 0 : leave_out(config, hooks, legacy);
+		if (!err)
+			err = load(config, hooks, legacy, ret);
+		if (!err)
+			return 0;
+	}
+	return err;
+}
+
+/* Trampolines are refused before the kernel looks at what they are for: an id that is no function's is answer enough. */
+static int probe_trampolines(void)
+{
+	const struct bpf_insn nothing[] = {
+		{ .code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0 },
+		{ .code = BPF_JMP | BPF_EXIT },
+	};
+	LIBBPF_OPTS(bpf_prog_load_opts, options, .expected_attach_type = BPF_TRACE_FENTRY, .attach_btf_id = 1);
+	int fd = bpf_prog_load(BPF_PROG_TYPE_TRACING, NULL, "Dual BSD/GPL", nothing, 2, &options);
+
+	if (fd >= 0)
+		close(fd);
+	return fd == -EPERM ? -EPERM : 0;
+}
+
+int bpf_source__probe(enum bpf_plan plan)
+{
+	switch (plan) {
+	case BPF_PLAN_FENTRY:
+		return probe_trampolines();
+	case BPF_PLAN_KPROBE:
+		return access("/sys/bus/event_source/devices/kprobe/type", F_OK) ? -ENOENT : 0;
+	default:
+		return 0;
+	}
+}
+
+int bpf_source__new(const struct bpf_config *config, enum bpf_plan plan, struct bpf_hook *hooks,
+		    struct bpf_source **ret)
 {
 	struct bpf_source *b = calloc(1, sizeof(*b));
 	int err;
 
 	if (!b)
 		return -ENOMEM;
-	err = load_best(config, hooks, &b->skel);
+	err = load_best(config, plan, hooks, &b->skel);
 	if (!err) {
 		b->ring = ring_buffer__new(bpf_map__fd(b->skel->maps.ring), give, b, NULL);
 		err = b->ring ? attach_all(b, hooks) : -errno;
@@ -281,9 +357,9 @@ int bpf_source__adopt(struct bpf_source *b)
 	char none[64];
 	ssize_t n;
 
-	if (!b->links[BPF_HOOKS - 1])
+	if (!b->links[HOOK_ADOPT])
 		return -EOPNOTSUPP;
-	fd = bpf_iter_create(bpf_link__fd(b->links[BPF_HOOKS - 1]));
+	fd = bpf_iter_create(bpf_link__fd(b->links[HOOK_ADOPT]));
 	if (fd < 0)
 		return -errno;
 	do {

@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "sockwatch/record.h"
+#include "source/hooks.h"
 
 struct bpf_source;
 
@@ -27,24 +28,27 @@ struct bpf_config {
 
 /* One hook, and how it went. */
 struct bpf_hook {
-	const char *name;    /* "tp_btf/inet_sock_set_state" */
-	const char *purpose; /* "state changes: connect, listen, established, close" */
-	bool required;	     /* without it there is no plan */
-	int error;	     /* 0: attached; -errno */
+	const char *name, *purpose; /* as in the hook table */
+	bool required;
+	unsigned int plans;
+	bool used; /* part of the plan as this kernel needs it */
+	int error; /* 0: attached; -ENODATA: not tried; -errno */
 };
 
-#define BPF_HOOKS 5
-
-/* Set *ret_hooks to the hooks of plan "tracepoint", none tried (error -ENODATA). BPF_HOOKS of them. */
+/* Set *ret_hooks to the hooks of the table, BPF_HOOKS of them, none used or tried. */
 void bpf_source__hooks(struct bpf_hook *ret_hooks);
-/* Load and attach hook i alone, and take it down again. 0 or -errno, also in the hook's error. */
-int bpf_source__try(struct bpf_hook *hooks, unsigned int i, const struct bpf_config *config);
+/* Load and attach each hook alone, and take it down again; "used" are those that this kernel has a use for. */
+void bpf_source__survey(struct bpf_hook *ret_hooks, const struct bpf_config *config);
+
+/* What is known without loading anything: 0, it may work; -errno, there is no such plan here. */
+int bpf_source__probe(enum bpf_plan plan);
 
 /*
- * Load all hooks and attach them; a hook that is not required and cannot be had is left out, with its error in hooks.
- * 0, or the -errno of the first required hook (-EPERM: privilege, -ENOENT: no BTF or tracepoint).
+ * Load the hooks of a plan and attach them; one that is not required and cannot be had is left out, with its error in
+ * hooks. 0, or the -errno of the first required hook (-EPERM: privilege, -ENOENT: no BTF or tracepoint).
  */
-int bpf_source__new(const struct bpf_config *config, struct bpf_hook *hooks, struct bpf_source **ret);
+int bpf_source__new(const struct bpf_config *config, enum bpf_plan plan, struct bpf_hook *hooks,
+		    struct bpf_source **ret);
 void bpf_source__free(struct bpf_source *b); /* detaches */
 
 typedef int (*bpf_record_fn)(void *ctx, void *data, size_t size);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-#include "source/tracefs.h"
+#include "source/pseudofs.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -15,23 +15,24 @@
 #include "base/cleanup.h"
 #include "base/parse.h"
 
-static int open_mounted(const char *path)
+/* Below /sys and /proc, where no other user can put anything. */
+static int open_mounted(const char *path, long magic)
 {
 	int fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	struct statfs fs;
 
 	if (fd < 0)
 		return -errno;
-	if (!fstatfs(fd, &fs) && fs.f_type == TRACEFS_MAGIC)
+	if (!fstatfs(fd, &fs) && fs.f_type == magic)
 		return fd;
 	close(fd);
 	return -ENOENT;
 }
 
 /* A mount of our own that is in no namespace and vanishes with its descriptor (fsopen(2), Linux 5.2). */
-static int open_detached(void)
+static int open_detached(const char *type)
 {
-	_cleanup_close_ int fs = fsopen("tracefs", FSOPEN_CLOEXEC);
+	_cleanup_close_ int fs = fsopen(type, FSOPEN_CLOEXEC);
 	int fd;
 
 	if (fs < 0)
@@ -42,18 +43,30 @@ static int open_detached(void)
 	return fd < 0 ? -errno : fd;
 }
 
-static int open_tracefs(void)
+static int open_fs(const char *type, long magic, const char *first, const char *second)
 {
-	int fd = open_mounted("/sys/kernel/tracing");
+	int fd = open_mounted(first, magic);
 
 	if (fd < 0)
-		fd = open_mounted("/sys/kernel/debug/tracing");
-	return fd < 0 ? open_detached() : fd;
+		fd = open_mounted(second, magic);
+	return fd < 0 ? open_detached(type) : fd;
+}
+
+int pseudofs__open_cgroup2(void)
+{
+	_cleanup_close_ int path = open_fs("cgroup2", CGROUP2_SUPER_MAGIC, "/sys/fs/cgroup", "/sys/fs/cgroup/unified");
+	int fd;
+
+	if (path < 0)
+		return path;
+	fd = openat(path, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return fd < 0 ? -errno : fd;
 }
 
 static int read_id(const char *category, const char *event, uint64_t *ret)
 {
-	_cleanup_close_ int root = open_tracefs();
+	_cleanup_close_ int root =
+		open_fs("tracefs", TRACEFS_MAGIC, "/sys/kernel/tracing", "/sys/kernel/debug/tracing");
 	_cleanup_close_ int fd = -1;
 	char path[128], text[32];
 	ssize_t n;
@@ -72,7 +85,7 @@ static int read_id(const char *category, const char *event, uint64_t *ret)
 	return parse__u64n(text, n, 0, UINT32_MAX, ret);
 }
 
-int tracefs__open_event(const char *category, const char *event)
+int pseudofs__open_tracepoint(const char *category, const char *event)
 {
 	struct perf_event_attr attr = { .type = PERF_TYPE_TRACEPOINT, .size = sizeof(attr), .sample_period = 1 };
 	uint64_t id = 0;

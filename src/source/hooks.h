@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* The hooks of the BPF side, and the plans they make up. No libbpf here. */
+#ifndef SOCKWATCH_SOURCE_HOOKS_H
+#define SOCKWATCH_SOURCE_HOOKS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* In the order in which they are tried. */
+enum bpf_plan { BPF_PLAN_FENTRY, BPF_PLAN_KPROBE, BPF_PLAN_TRACEPOINT, BPF_PLANS };
+
+enum hook_way {
+	HOOK_LIBBPF,	 /* its section's name tells libbpf everything */
+	HOOK_TRACEPOINT, /* a classic tracepoint: category and event */
+	HOOK_CGROUP,	 /* on the root of cgroup v2 */
+};
+
+struct hook {
+	const char *name;    /* "tp_btf/inet_sock_set_state" */
+	const char *purpose; /* "connect, listen, established and close of every TCP socket" */
+	const char *program; /* of the skeleton; two hooks may share one: then they stand side by side */
+	enum hook_way way;
+	const char *category, *event; /* of HOOK_TRACEPOINT */
+	unsigned int plans;	      /* a bit for each enum bpf_plan it is part of */
+	bool required;		      /* without it there is no such plan */
+	bool legacy;		      /* only where the programs run with "legacy" (bpf/compat.bpf.h) */
+};
+
+#define BPF_HOOKS 12
+
+/* Attached from the last to the first: the state hook is the first. */
+extern const struct hook hook_table[BPF_HOOKS];
+
+#define HOOK_STATE	0 /* its program cannot be loaded where legacy is needed */
+#define HOOK_ADOPT	1
+#define BPF_PLAN_BIT(p) (1U << (p))
+
+/* "fentry", "kprobe", "tracepoint" */
+const char *bpf_plan__name(enum bpf_plan plan);
+/* 0, or -EINVAL for another name. */
+int bpf_plan__find(const char *name, enum bpf_plan *ret);
+
+#endif
