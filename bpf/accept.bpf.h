@@ -51,7 +51,7 @@ static __always_inline bool read_accepted(struct sock *sk, struct socket *socket
 
 	a->flags = 0;
 	if (protocol == IPPROTO_MPTCP) {
-		sk = BPF_CORE_READ((struct mptcp_sock *)sk, first);
+		sk = compat_first_subflow(sk);
 		a->flags = SW_F_MPTCP;
 	} else if (protocol != IPPROTO_TCP) {
 		return false;

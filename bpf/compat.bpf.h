@@ -31,6 +31,12 @@ static __always_inline bool compat_is_mptcp(const struct tcp_sock *tp)
 	return bpf_core_field_exists(tp->is_mptcp) && tp->is_mptcp;
 }
 
+/* The subflow that was there first, of an MPTCP connection: msk is a struct mptcp_sock. */
+static __always_inline struct sock *compat_first_subflow(struct sock *msk)
+{
+	return bpf_core_field_exists(struct mptcp_sock, first) ? BPF_CORE_READ((struct mptcp_sock *)msk, first) : NULL;
+}
+
 /* An additional subflow of an MPTCP connection that is shown by its first one. */
 static __always_inline bool compat_is_mptcp_join(const struct tcp_sock *tp)
 {
