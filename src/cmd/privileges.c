@@ -13,6 +13,8 @@ static struct privilege table[] = {
 	{ "CAP_SYS_ADMIN",
 	  "enter the other network namespaces, at start and at every repair; read tracefs where it is not mounted",
 	  CAP_SYS_ADMIN, true, false },
+	{ "CAP_NET_ADMIN", "enter a network namespace that no process is in, through one of its sockets", CAP_NET_ADMIN,
+	  true, false },
 	{ "CAP_SYS_PTRACE", "see whose sockets other users' processes hold (/proc/PID/fd)", CAP_SYS_PTRACE, true,
 	  false },
 	{ "CAP_DAC_READ_SEARCH", "open other users' /proc/PID/fd", CAP_DAC_READ_SEARCH, true, false },

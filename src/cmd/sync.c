@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/table.h"
+#include "cmd/unlisted.h"
 #include "source/diag.h"
 #include "source/netns.h"
 #include "source/proc.h"
@@ -303,7 +304,10 @@ static int look(struct pass *p)
 	if (err == -E2BIG) {
 		s->refused++;
 		model__lost(s->model, LOSS_DUMP, 1, clock__boot_ns());
-	} else if (err)
+	} else if (!err) {
+		err = unlisted__find(s->model, s->proc, &p->namespaces);
+	}
+	if (err && err != -E2BIG)
 		return err;
 	s->namespaces = p->namespaces.count;
 	s->hidden = p->namespaces.unreadable;

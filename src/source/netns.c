@@ -12,11 +12,13 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/vfs.h>
 
 #include <linux/magic.h>
 #include <linux/netlink.h>
 #include <linux/nsfs.h>
+#include <linux/sockios.h>
 
 #include "base/cleanup.h"
 #include "base/parse.h"
@@ -313,6 +315,41 @@ int netns__list(const char *proc, struct netns_list *ret)
 	}
 	*ret = f.list;
 	return err;
+}
+
+/* The descriptor of another process's descriptor (pidfd_getfd(2)), or -errno. */
+static int borrow(uint32_t pid, int fd)
+{
+	_cleanup_close_ int process = (int)syscall(SYS_pidfd_open, pid, 0);
+	int mine;
+
+	if (process < 0)
+		return -errno;
+	mine = (int)syscall(SYS_pidfd_getfd, process, fd, 0);
+	return mine < 0 ? -errno : mine;
+}
+
+int netns__add_of_socket(struct netns_list *list, uint32_t pid, int fd, uint32_t inode)
+{
+	_cleanup_close_ int socket = borrow(pid, fd);
+	_cleanup_close_ int ns = -1;
+	struct netns *grown;
+	struct stat st;
+
+	if (socket < 0)
+		return socket;
+	ns = ioctl(socket, SIOCGSKNS);
+	if (ns < 0 || fstat(ns, &st))
+		return -errno;
+	if (st.st_ino != inode)
+		return -ENOENT;
+	grown = reallocarray(list->items, list->count + 1, sizeof(*grown));
+	if (!grown)
+		return -ENOMEM;
+	list->items = grown;
+	list->items[list->count++] = (struct netns){ .inode = inode, .fd = ns };
+	ns = -1;
+	return 0;
 }
 
 void netns__list_free(struct netns_list *list)

@@ -23,6 +23,12 @@ int netns__list(const char *proc, struct netns_list *ret);
 void netns__list_free(struct netns_list *list);
 
 /*
+ * Add the namespace of the socket that process pid holds as fd, when that is inode: a way into one that no process is
+ * in. 0, -ENOENT (it is another one) or -errno (-EPERM: CAP_SYS_PTRACE is missing; -ENOSYS: before Linux 5.6).
+ */
+int netns__add_of_socket(struct netns_list *list, uint32_t pid, int fd, uint32_t inode);
+
+/*
  * Open a NETLINK_SOCK_DIAG socket inside the namespace ns_fd refers to. Done in a thread that is thrown away, so the
  * caller's namespace never changes. The descriptor or -errno (-EPERM: CAP_SYS_ADMIN is missing).
  */

@@ -27,8 +27,8 @@
 /* What one look takes, with a summary. */
 #define SHORT PROGRAM_ARGS("--json", "-l", "--no-existing", "--duration", "0.2")
 
-static const char *const needed[] = { "CAP_BPF", "CAP_PERFMON", "CAP_SYS_ADMIN", "CAP_SYS_PTRACE",
-				      "CAP_DAC_READ_SEARCH" };
+static const char *const needed[] = { "CAP_BPF",       "CAP_PERFMON",	 "CAP_SYS_ADMIN",
+				      "CAP_NET_ADMIN", "CAP_SYS_PTRACE", "CAP_DAC_READ_SEARCH" };
 static const char *const hooks[] = {
 	"tp_btf/inet_sock_set_state",
 	"tracepoint/syscalls/sys_exit_accept4",
@@ -145,7 +145,7 @@ static int lose_only(void *ctx)
 
 static void one_missing_capability_is_named_and_no_other(void **state)
 {
-	static const int lost[] = { CAP_SYS_ADMIN, CAP_SYS_PTRACE, CAP_DAC_READ_SEARCH };
+	static const int lost[] = { CAP_SYS_ADMIN, CAP_NET_ADMIN, CAP_SYS_PTRACE, CAP_DAC_READ_SEARCH };
 
 	(void)state;
 	for (size_t i = 0; i < COUNT(lost); i++) {
