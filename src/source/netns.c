@@ -331,25 +331,27 @@ static int borrow(uint32_t pid, int fd)
 
 int netns__add_of_socket(struct netns_list *list, uint32_t pid, int fd, uint32_t inode)
 {
+	struct netns *grown = reallocarray(list->items, list->count + 1, sizeof(*grown));
 	_cleanup_close_ int socket = borrow(pid, fd);
-	_cleanup_close_ int ns = -1;
-	struct netns *grown;
 	struct stat st;
+	int ns, err;
 
-	if (socket < 0)
-		return socket;
-	ns = ioctl(socket, SIOCGSKNS);
-	if (ns < 0 || fstat(ns, &st))
-		return -errno;
-	if (st.st_ino != inode)
-		return -ENOENT;
-	grown = reallocarray(list->items, list->count + 1, sizeof(*grown));
 	if (!grown)
 		return -ENOMEM;
 	list->items = grown;
-	list->items[list->count++] = (struct netns){ .inode = inode, .fd = ns };
-	ns = -1;
-	return 0;
+	if (socket < 0)
+		return socket;
+	ns = ioctl(socket, SIOCGSKNS);
+	if (ns < 0)
+		return -errno;
+	err = fstat(ns, &st) ? -errno : 0;
+	if (!err && st.st_ino != inode)
+		err = -ENOENT;
+	if (err)
+		close(ns);
+	else
+		list->items[list->count++] = (struct netns){ .inode = inode, .fd = ns };
+	return err;
 }
 
 void netns__list_free(struct netns_list *list)
