@@ -117,7 +117,9 @@ $(B)/sources: FORCE
 
 SRC := $(wildcard src/*/*.c)
 BPF := $(wildcard bpf/*.bpf.c)
+BENCH_BPF := $(wildcard tests/bench/*.bpf.c)
 SKELETONS := $(BPF:%.bpf.c=$(B)/%.skel.h)
+BENCH_SKELETONS := $(BENCH_BPF:tests/bench/%.bpf.c=$(B)/bpf/%.skel.h)
 OBJ := $(SRC:%.c=$(B)/obj/%.o)
 LIB_OBJ := $(filter-out $(B)/obj/src/cmd/main.o,$(OBJ))
 
@@ -131,17 +133,24 @@ LIVE := $(call tests_of,live)
 SCENARIO := $(call tests_of,scenario)
 FUZZ := $(patsubst %.c,$(B)/%,$(wildcard tests/fuzz/fuzz_*.c))
 # Programs that tests and bench run as the load; each is one file.
-TOOLS := $(patsubst tests/%.c,$(B)/%,$(wildcard tests/bench/*.c tests/load/*.c))
-ALL_C := $(SRC) $(wildcard tests/*/*.c)
+TOOLS := $(patsubst tests/%.c,$(B)/%,$(filter-out $(BENCH_BPF),$(wildcard tests/bench/*.c tests/load/*.c)))
+ALL_C := $(SRC) $(filter-out $(BENCH_BPF),$(wildcard tests/*/*.c))
 
 programs: $(B)/sockwatch $(UNIT) $(FUZZ) $(LIVE) $(SCENARIO) $(TOOLS)
-objects: $(SKELETONS) $(call objects_of,$(ALL_C))
+objects: $(SKELETONS) $(BENCH_SKELETONS) $(call objects_of,$(ALL_C))
+
+define compile_bpf
+$(say) "BPF $<"
+@mkdir -p $(@D)
+$(Q)$(CLANG) $(BPF_CFLAGS) -MMD -MP -c $< -o $@
+$(Q)$(LLVM_STRIP) -g $@
+endef
 
 $(B)/bpf/%.bpf.o: bpf/%.bpf.c $(B)/flags
-	$(say) "BPF $<"
-	@mkdir -p $(@D)
-	$(Q)$(CLANG) $(BPF_CFLAGS) -MMD -MP -c $< -o $@
-	$(Q)$(LLVM_STRIP) -g $@
+	$(compile_bpf)
+
+$(B)/bpf/%.bpf.o: tests/bench/%.bpf.c $(B)/flags
+	$(compile_bpf)
 
 $(B)/bpf/%.skel.h: $(B)/bpf/%.bpf.o
 	$(say) "SKEL $@"
@@ -150,6 +159,7 @@ $(B)/bpf/%.skel.h: $(B)/bpf/%.bpf.o
 
 # The first build has no dependency files yet: then whoever includes the skeleton must wait for it.
 $(filter $(B)/obj/src/source/bpf%.o,$(OBJ)): $(SKELETONS)
+$(call objects_of,$(BENCH_BPF:%.bpf.c=%.c)): $(BENCH_SKELETONS)
 
 $(B)/obj/%.o: %.c $(B)/flags
 	$(say) "CC $<"
@@ -185,7 +195,7 @@ $(B)/tools.a: $(LIB_OBJ) $(COMMON_OBJ) $(B)/sources
 	@rm -f $@
 	$(Q)$(AR) rcs $@ $(filter %.o,$^)
 
--include $(wildcard $(patsubst %.c,$(B)/obj/%.d,$(ALL_C)) $(BPF:%.c=$(B)/%.d))
+-include $(wildcard $(patsubst %.c,$(B)/obj/%.d,$(ALL_C)) $(BPF:%.c=$(B)/%.d) $(BENCH_SKELETONS:%.skel.h=%.bpf.d))
 
 # ---- run and test
 
