@@ -8,7 +8,7 @@
 #ifndef SOCKWATCH_ACCEPT_BPF_H
 #define SOCKWATCH_ACCEPT_BPF_H
 
-#define COMMON_MAX 256 /* a power of two, above the size of struct sock_common */
+#define BLOCK_MAX 256 /* a power of two, above the size of struct sock_common and where the inode's number lies */
 
 static __always_inline struct file *current_file(int fd)
 {
@@ -25,28 +25,41 @@ static __always_inline struct file *current_file(int fd)
 	return file;
 }
 
-/* What is read of an accepted socket, in as few probes as will do: each costs more than the bytes it copies. */
+/*
+ * What is read of an accepted socket, in as few probes as will do: each costs more than the bytes it copies. block is a
+ * part of a kernel structure as the running kernel lays it out: first struct socket with the inode behind it, then struct
+ * sock_common.
+ */
 struct accepted {
+	struct sock *sk;
 	__u64 inode;
 	__u8 flags;
-	/* struct sock_common as the running kernel lays it out; read it through COMMON() */
-	__u8 common[COMMON_MAX] __attribute__((aligned(8)));
+	__u8 block[BLOCK_MAX] __attribute__((aligned(8)));
 };
 
-/* A field of the copied sock_common, at the running kernel's offset. */
-#define COMMON(a, field)                                                                                   \
-	(*(typeof(((struct sock_common *)0)->field) *)((a)->common +                                       \
-						       (bpf_core_field_offset(struct sock_common, field) & \
-							(COMMON_MAX / 2 - 1))))
+/* A field of the structure in the block, at the running kernel's offset. */
+#define BLOCK(a, type, field) \
+	(*(typeof(((type *)0)->field) *)((a)->block + (bpf_core_field_offset(type, field) & (BLOCK_MAX / 2 - 1))))
+#define COMMON(a, field) BLOCK(a, struct sock_common, field)
 
-static __always_inline bool read_common(struct accepted *a, const struct sock *sk)
+static __always_inline bool read_socket(struct accepted *a, struct socket *socket, const struct file *file)
 {
-	return !bpf_probe_read_kernel(a->common, bpf_core_type_size(struct sock_common) & (COMMON_MAX - 1), sk);
+	__u32 inode = bpf_core_field_offset(struct socket_alloc, vfs_inode.i_ino);
+
+	if (bpf_probe_read_kernel(a->block, (inode + sizeof(a->inode)) & (BLOCK_MAX - 1), socket))
+		return false;
+	a->sk = BLOCK(a, struct socket, sk);
+	a->inode = inode <= BLOCK_MAX - sizeof(a->inode)
+			   ? *(__u64 *)(a->block + (inode & (BLOCK_MAX - 8)))
+			   : BPF_CORE_READ((struct socket_alloc *)socket, vfs_inode.i_ino);
+	return BLOCK(a, struct socket, file) ==
+	       file; /* else it is none, or another thread has put something else there */
 }
 
-/* The TCP socket sk of a file: for MPTCP its first subflow. False: something else. */
-static __always_inline bool read_accepted(struct sock *sk, struct socket *socket, struct accepted *a)
+/* The TCP socket sk: for MPTCP its first subflow. False: something else. */
+static __always_inline bool read_common(struct accepted *a)
 {
+	struct sock *sk = a->sk;
 	__u16 protocol = BPF_CORE_READ(sk, sk_protocol);
 
 	a->flags = 0;
@@ -56,17 +69,25 @@ static __always_inline bool read_accepted(struct sock *sk, struct socket *socket
 	} else if (protocol != IPPROTO_TCP) {
 		return false;
 	}
-	if (!read_common(a, sk) || (COMMON(a, skc_family) != AF_INET && COMMON(a, skc_family) != AF_INET6))
+	if (bpf_probe_read_kernel(a->block, bpf_core_type_size(struct sock_common) & (BLOCK_MAX - 1), sk))
 		return false;
-	a->inode = BPF_CORE_READ((struct socket_alloc *)socket, vfs_inode.i_ino);
-	return true;
+	return COMMON(a, skc_family) == AF_INET || COMMON(a, skc_family) == AF_INET6;
+}
+
+/* Mostly it is the namespace of who accepts, which costs no probe. */
+static __always_inline __u32 read_netns(struct net *net)
+{
+	struct nsproxy *mine = TASK_READ(compat_task(), nsproxy);
+	struct net *own = TASK_READ(mine, net_ns);
+	__u64 address = (__u64)own;
+
+	barrier_var(address); /* else clang takes the one that the verifier does not trust */
+	return address == (__u64)net ? TASK_READ(own, ns.inum) : BPF_CORE_READ(net, ns.inum);
 }
 
 /* skc_num, not inet_sport: it is at hand, and valid until the socket closes. */
 static __always_inline void fill_accepted(struct sw_record *r, const struct accepted *a)
 {
-	struct net *net = COMMON(a, skc_net).net;
-
 	r->version = SW_RECORD_VERSION;
 	r->kind = SW_REC_ACCEPT;
 	r->flags = a->flags;
@@ -74,7 +95,7 @@ static __always_inline void fill_accepted(struct sw_record *r, const struct acce
 	r->old_state = r->new_state = COMMON(a, skc_state);
 	r->direction = SW_DIR_IN;
 	r->seq = 0;
-	r->netns = BPF_CORE_READ(net, ns.inum);
+	r->netns = read_netns(COMMON(a, skc_net).net);
 	r->time_ns = bpf_ktime_get_boot_ns();
 	r->cookie = COMMON(a, skc_cookie).counter;
 	r->inode = a->inode;
@@ -91,23 +112,22 @@ static __always_inline void fill_accepted(struct sw_record *r, const struct acce
 	}
 }
 
-/* The current process has got sk, whose file is that of socket, by accept. */
-static __always_inline int on_accepted(struct sock *sk, struct socket *socket)
+/* The current process has got a->sk, whose file is a->inode, by accept. */
+static __always_inline int on_accepted(struct accepted *a)
 {
 	struct sw_owner owner = { .attribution = SW_ATTR_ACCEPT };
-	struct accepted a;
 	struct sw_record *r;
 	__u8 flag;
 
-	if (!read_accepted(sk, socket, &a))
+	if (!read_common(a))
 		return 0;
 	read_process(&owner.process);
 	/* Even when the record is lost. */
-	remember_owner(COMMON(&a, skc_cookie).counter, &owner);
+	remember_owner(COMMON(a, skc_cookie).counter, &owner);
 	r = reserve_by(&owner.process, &flag);
 	if (!r)
 		return 0;
-	fill_accepted(r, &a);
+	fill_accepted(r, a);
 	r->flags |= flag;
 	r->attribution = owner.attribution;
 	r->tid = TASK_READ(compat_task(), pid);
@@ -119,14 +139,20 @@ static __always_inline int on_accepted(struct sock *sk, struct socket *socket)
 static __always_inline int on_accepted_fd(long fd)
 {
 	struct file *file = fd < 0 ? NULL : current_file(fd);
-	struct socket *socket;
+	struct accepted a;
 
-	if (!file)
+	if (!file || !read_socket(&a, BPF_CORE_READ(file, private_data), file))
 		return 0;
-	socket = BPF_CORE_READ(file, private_data);
-	if (BPF_CORE_READ(socket, file) != file) /* no socket, or another thread has put something else there */
-		return 0;
-	return on_accepted(BPF_CORE_READ(socket, sk), socket);
+	return on_accepted(&a);
+}
+
+static __always_inline int on_grafted(struct sock *sk, struct socket *socket)
+{
+	struct accepted a;
+
+	a.sk = sk;
+	a.inode = BPF_CORE_READ((struct socket_alloc *)socket, vfs_inode.i_ino);
+	return on_accepted(&a);
 }
 
 #endif

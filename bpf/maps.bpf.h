@@ -78,6 +78,7 @@ struct {
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, OWNERS_MAX);
+	__uint(map_flags, BPF_F_MMAPABLE); /* begins on a page, so each value is one cache line */
 	__type(key, __u32);
 	__type(value, struct sw_owner_slot);
 } owners SEC(".maps");

@@ -26,13 +26,13 @@ int BPF_PROG(sock_state, const struct sock *sk, const int old, const int new)
 SEC("fentry/security_sock_graft")
 int BPF_PROG(graft_fentry, struct sock *sk, struct socket *parent)
 {
-	return on_accepted(sk, parent);
+	return on_grafted(sk, parent);
 }
 
 SEC("kprobe/security_sock_graft")
 int BPF_KPROBE(graft_kprobe, struct sock *sk, struct socket *parent)
 {
-	return on_accepted(sk, parent);
+	return on_grafted(sk, parent);
 }
 
 /* One program for accept and accept4: attached twice. */
