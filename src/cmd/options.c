@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/parse.h"
+#include "cmd/poll.h"
 #include "source/bpf.h"
 
 #define LETTERS ":46ljvh"
@@ -27,7 +28,9 @@ static const struct {
 	{ { "no-existing", no_argument, NULL, OPT_NO_EXISTING }, NULL, "do not list what is open already" },
 	{ { "duration", required_argument, NULL, OPT_DURATION }, "S", "end after S seconds (0.5 is half a second)" },
 	{ { "count", required_argument, NULL, OPT_COUNT }, "N", "end after N lines about sockets" },
-	{ { "plan", required_argument, NULL, OPT_PLAN }, "P", "force a set of hooks: fentry, kprobe or tracepoint" },
+	{ { "plan", required_argument, NULL, OPT_PLAN },
+	  "P",
+	  "force one: fentry, kprobe, tracepoint, or none (polling)" },
 	{ { "ring", required_argument, NULL, OPT_RING }, "KIB", "size of the record ring, a power of two (4096)" },
 	{ { "verbose", no_argument, NULL, 'v' }, NULL, "say on stderr what is done, and which hooks are missing" },
 	{ { "help", no_argument, NULL, 'h' }, NULL, "this text" },
@@ -90,8 +93,8 @@ static int parse_plan(const char *value, struct options *o, char *why, size_t si
 {
 	enum bpf_plan plan;
 
-	if (bpf_plan__find(value, &plan))
-		return bad(why, size, "plan", value, "no such plan; there are: fentry, kprobe, tracepoint");
+	if (strcmp(value, PLAN_NONE) != 0 && bpf_plan__find(value, &plan))
+		return bad(why, size, "plan", value, "no such plan; there are: fentry, kprobe, tracepoint, none");
 	o->plan = value;
 	return 0;
 }

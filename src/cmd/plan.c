@@ -124,21 +124,86 @@ static int start_any(const struct options *options, struct plan *ret)
 	return err;
 }
 
-int plan__start(const struct options *options, struct plan *ret)
+/* Without one of these no program can be loaded and attached; the others only narrow what is seen. */
+static const char *explain_none(int err, char *text, size_t size)
 {
-	char lacking[160], text[256];
-	int err = start_any(options, ret);
+	static const char *const loading[] = { "CAP_BPF", "CAP_PERFMON" };
+	size_t count, len = 0;
+	const struct privilege *p = privileges__look(&count);
 
+	if (err != -EPERM && err != -EACCES)
+		return plan__explain(err, text, size);
+	for (size_t i = 0; i < count; i++) {
+		for (size_t j = 0; j < sizeof(loading) / sizeof(loading[0]); j++) {
+			if (!p[i].have && !strcmp(p[i].name, loading[j]) && len < size)
+				len += snprintf(text + len, size - len, "%s%s", len ? ", " : "", p[i].name);
+		}
+	}
+	if (!len)
+		return plan__explain(err, text, size);
+	if (len < size)
+		snprintf(text + len, size - len, " missing");
+	return text;
+}
+
+/* Every hook of the plan that needs the least is one that is missing. */
+static void name_missing(struct plan *p)
+{
+	size_t len = 0;
+
+	for (unsigned int i = 0; i < BPF_HOOKS; i++) {
+		const struct hook *h = &hook_table[i];
+
+		if (!h->legacy && (h->plans & BPF_PLAN_BIT(BPF_PLAN_TRACEPOINT)) && len < sizeof(p->missing))
+			len += snprintf(p->missing + len, sizeof(p->missing) - len, "%s%s", len ? ", " : "", h->name);
+	}
+}
+
+/* bpf_error: why there is no other plan; 0: this one was asked for. */
+static int start_polling(int bpf_error, struct model *model, struct plan *ret)
+{
+	char why[256], text[320] = "plan " PLAN_NONE;
+	int err;
+
+	*ret = (struct plan){ .name = PLAN_NONE };
+	err = poll__new(model, &ret->poll);
 	if (err) {
-		log_error("cannot watch sockets%s%s: %s", options->plan ? " by plan " : "",
-			  options->plan ? options->plan : "", plan__explain(err, text, sizeof(text)));
-		log_error("'sockwatch doctor' tries each hook and says more");
+		log_error("cannot watch sockets: %s", strerror(-err));
 		return err;
 	}
-	note_missing(ret);
-	warn_pid_namespace();
-	log_verbose("plan %s, ring of %zu KiB", ret->name, options->ring_bytes / 1024);
+	if (bpf_error)
+		snprintf(text, sizeof(text), "no BPF here (%s)", explain_none(bpf_error, why, sizeof(why)));
+	log_warn("%s: polling every %llu ms; %s", text, POLL_MIN_NS / 1000000, poll__cost_text(poll__hears(ret->poll)));
+	name_missing(ret);
+	return 0;
+}
+
+int plan__start(const struct options *options, struct model *model, struct plan *ret)
+{
+	bool forced = options->plan && !strcmp(options->plan, PLAN_NONE);
+	char lacking[160], text[256];
+	int err = forced ? 0 : start_any(options, ret);
+
+	if (forced || (err && !options->plan)) {
+		err = start_polling(err, model, ret);
+		if (err)
+			return err;
+	} else if (err) {
+		log_error("cannot watch sockets by plan %s: %s", options->plan, plan__explain(err, text, sizeof(text)));
+		log_error("'sockwatch doctor' tries each hook and says more");
+		return err;
+	} else {
+		note_missing(ret);
+		warn_pid_namespace();
+		log_verbose("plan %s, ring of %zu KiB", ret->name, options->ring_bytes / 1024);
+	}
 	if (privileges__missing(lacking, sizeof(lacking))[0])
 		log_warn("running without %s: see 'sockwatch doctor' for what cannot be seen then", lacking);
 	return 0;
+}
+
+void plan__end(struct plan *p)
+{
+	bpf_source__free(p->bpf);
+	poll__free(p->poll);
 }

@@ -4,23 +4,26 @@
 #define SOCKWATCH_CMD_PLAN_H
 
 #include "cmd/options.h"
+#include "cmd/poll.h"
 #include "source/bpf.h"
 
 #define BTF_PATH "/sys/kernel/btf/vmlinux"
 
 /* A plan that runs. */
 struct plan {
-	const char *name; /* as --plan takes it */
-	struct bpf_source *bpf;
+	const char *name;	/* as --plan takes it */
+	struct bpf_source *bpf; /* NULL: plan none, */
+	struct poll *poll;	/* which has this */
 	struct bpf_hook hooks[BPF_HOOKS];
 	char missing[256]; /* names of hooks that could not be had, joined by ", " */
 };
 
 /*
- * Load and attach the plan that was asked for, or the first that can be had. 0, or -errno with the reason and what to do
- * about it logged.
+ * Start the plan that was asked for, or the first that can be had; plan none, which is the last, says what it costs. 0, or
+ * -errno with the reason and what to do about it logged.
  */
-int plan__start(const struct options *options, struct plan *ret);
+int plan__start(const struct options *options, struct model *model, struct plan *ret);
+void plan__end(struct plan *p);
 /* Type information is there and begins as such. */
 bool plan__have_btf(void);
 /* Why hooks with this error are refused, and what to do: one line. */

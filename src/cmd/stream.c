@@ -24,6 +24,7 @@
 #define BATCH_NS	    20000000ULL /* after a drain the ring is left alone this long: at most 50 wake-ups a second */
 #define REPAIR_PAUSE_NS	    1000000000ULL /* between two repairs, at least; ten times what the last one took, if longer */
 #define REPAIR_PAUSE_MAX_NS 10000000000ULL
+#define LAST_POLL_NS	    1000000000ULL /* at the end one more poll is made, unless they take longer */
 #define RECORDS_PER_LOOK    64		  /* at the clock, while records are taken */
 #define MINISOCK_PAUSE_NS   5000000000ULL /* between two looks at overdue time-wait entries */
 
@@ -98,7 +99,10 @@ static int drain(void *ctx)
 	s->draining = true;
 	s->taken = 0;
 	s->drain_until_ns = clock__boot_ns() + BATCH_NS;
-	err = bpf_source__drain(s->plan.bpf, take_record, s);
+	if (s->plan.poll)
+		s->taken = err = poll__drain(s->plan.poll);
+	else
+		err = bpf_source__drain(s->plan.bpf, take_record, s);
 	s->draining = false;
 	return err < 0 && err != -EAGAIN ? err : s->taken;
 }
@@ -140,10 +144,13 @@ static void tell_loss(struct stream *s, enum loss_where where, __u64 now, __u64 
 /* What the kernel side could not tell: say so, and look again. */
 static void check_losses(struct stream *s)
 {
-	struct sw_losses now;
+	struct sw_losses now = { 0 };
 	uint64_t pause;
 
-	bpf_source__losses(s->plan.bpf, &now);
+	if (s->plan.poll)
+		now.ring = poll__lost(s->plan.poll);
+	else
+		bpf_source__losses(s->plan.bpf, &now);
 	tell_loss(s, LOSS_RING, now.ring, &s->told.ring);
 	tell_loss(s, LOSS_MAP, now.map, &s->told.map);
 	tell_loss(s, LOSS_HELPER, now.helper, &s->told.helper);
@@ -159,11 +166,16 @@ static void check_losses(struct stream *s)
 static int run_pass(struct stream *s, uint64_t began_ns)
 {
 	uint64_t start = clock__boot_ns();
+	bool quiet = s->plan.poll && s->sync.started && model__lost_total(s->model) == s->settled;
 	int err;
 
 	s->repair_ns = UINT64_MAX;
 	s->settled = model__lost_total(s->model);
+	if (s->plan.poll)
+		poll__begin(s->plan.poll);
 	err = sync__run(&s->sync);
+	if (s->plan.poll)
+		s->repair_ns = poll__end(s->plan.poll);
 	/* What can never be read is told, and looked at again only with the next loss. */
 	s->settled += s->sync.refused;
 	s->repaired_ns = clock__boot_ns();
@@ -174,6 +186,9 @@ static int run_pass(struct stream *s, uint64_t began_ns)
 		log_error("cannot look at the sockets that are open: %s", strerror(-err));
 		return err;
 	}
+	/* A poll is no news, unless something was lost before it. */
+	if (quiet)
+		return 0;
 	model__sync(s->model, s->repaired_ns, (s->repaired_ns - began_ns) / 1000, s->plan.name,
 		    s->plan.missing[0] ? s->plan.missing : NULL);
 	if (s->sync.failed)
@@ -208,11 +223,17 @@ static int minimum_ms(uint64_t now, const uint64_t *times, size_t count)
 
 static uint64_t minisock_time(const struct stream *s)
 {
-	uint64_t deadline = model__next_deadline(s->model);
+	/* Every poll sees which entries are left. */
+	uint64_t deadline = s->plan.poll ? UINT64_MAX : model__next_deadline(s->model);
 
 	if (deadline == UINT64_MAX)
 		return deadline;
 	return deadline > s->checked_ns + MINISOCK_PAUSE_NS ? deadline : s->checked_ns + MINISOCK_PAUSE_NS;
+}
+
+static int source_fd(const struct stream *s)
+{
+	return s->plan.poll ? poll__fd(s->plan.poll) : bpf_source__fd(s->plan.bpf);
 }
 
 /*
@@ -221,7 +242,7 @@ static uint64_t minisock_time(const struct stream *s)
  */
 static int watch_ring(struct stream *s, bool watch)
 {
-	struct epoll_event ev = { .events = watch ? EPOLLIN : 0, .data.fd = bpf_source__fd(s->plan.bpf) };
+	struct epoll_event ev = { .events = watch ? EPOLLIN : 0, .data.fd = source_fd(s) };
 
 	return epoll_ctl(s->epoll_fd, EPOLL_CTL_MOD, ev.data.fd, &ev) ? -errno : 0;
 }
@@ -306,8 +327,11 @@ static int loop(struct stream *s)
 		output__flush(&s->out);
 	}
 	/* What happened until the stop belongs to the stream; with a slow reader, as much as one drain takes. */
-	if (!err && !s->out.stopped && !s->out.error && drain(s) >= 0)
+	if (!err && !s->out.stopped && !s->out.error && drain(s) >= 0) {
 		check_losses(s);
+		if (s->plan.poll && !s->counted && s->pass_ns < LAST_POLL_NS)
+			err = run_pass(s, clock__boot_ns());
+	}
 	return err;
 }
 
@@ -386,7 +410,7 @@ static int run(struct stream *s)
 {
 	int err;
 
-	err = add_fd(s, bpf_source__fd(s->plan.bpf), EPOLLIN);
+	err = add_fd(s, source_fd(s), EPOLLIN);
 	if (!err) {
 		render__header(&s->render, &s->out.lines);
 		err = run_pass(s, s->start_ns);
@@ -428,15 +452,18 @@ int cmd_stream(const struct options *options)
 	if (err)
 		log_error("cannot start: %s", strerror(-err));
 	else
-		err = plan__start(options, &s.plan);
+		err = plan__start(options, s.model, &s.plan);
 	if (!err) {
-		s.sync = (struct sync){
-			.model = s.model, .bpf = s.plan.bpf, .proc = "/proc", .drain = drain, .ctx = &s
-		};
+		s.sync = (struct sync){ .model = s.model,
+					.bpf = s.plan.bpf,
+					.poll = s.plan.poll,
+					.proc = "/proc",
+					.drain = drain,
+					.ctx = &s };
 		err = run(&s);
 	}
 	model__free(s.model);
-	bpf_source__free(s.plan.bpf);
+	plan__end(&s.plan);
 	output__free(&s.out);
 	cleanup_close(&s.epoll_fd);
 	cleanup_close(&s.signal_fd);

@@ -51,7 +51,7 @@ static int take_row(void *ctx, const struct row *row)
 	if (err == -EBADMSG)
 		return 0;
 	/* A socket that the table has needs no reminder; at start there is nothing to remember. */
-	if (!err && row->minisock && s->started && !model__find(s->model, row->cookie) &&
+	if (!err && s->bpf && row->minisock && s->started && !model__find(s->model, row->cookie) &&
 	    !bpf_source__last_owner(s->bpf, row->cookie, &last))
 		err = model__last_owner(s->model, row->cookie, &last);
 	if (!err && ++p->rows % ROWS_PER_DRAIN == 0)
@@ -63,13 +63,15 @@ static int take_row(void *ctx, const struct row *row)
  * The netlink socket is opened anew for every dump: one that is kept would keep the namespace, with its devices, alive
  * after its last process.
  */
-static int dump_namespace(const struct netns *ns, uint32_t states, diag_row_fn fn, void *ctx)
+static int dump_namespace(const struct netns_list *list, unsigned int i, uint32_t states, diag_row_fn fn, void *ctx)
 {
+	const struct netns *ns = &list->items[i];
+	/* Our own needs not be entered, which takes a privilege. */
+	int fd = i ? netns__open_diag(ns->fd) : -1;
 	struct diag *d;
-	int fd = netns__open_diag(ns->fd);
 	int err;
 
-	if (fd < 0)
+	if (i && fd < 0)
 		return fd;
 	err = diag__new(fd, ns->inode, &d);
 	if (err)
@@ -90,6 +92,16 @@ static bool is_fatal(int err)
 	return err == -ENOMEM;
 }
 
+static void tell_failure(struct sync *s, uint32_t netns, int err)
+{
+	s->failed++;
+	s->failed_error = err;
+	if (s->poll && !is_passing(err) && !poll__is_new_refusal(s->poll, netns))
+		return;
+	s->refused += !is_passing(err);
+	model__lost(s->model, LOSS_DUMP, 1, clock__boot_ns());
+}
+
 /* All namespaces once. A namespace that fails is told as a loss of the dump; what the table has of it stays. */
 static int dump_all(struct pass *p, bool first)
 {
@@ -97,7 +109,7 @@ static int dump_all(struct pass *p, bool first)
 
 	for (unsigned int i = 0; i < p->namespaces.count; i++) {
 		const struct netns *ns = &p->namespaces.items[i];
-		int err = dump_namespace(ns, DIAG_ALL_STATES, take_row, p);
+		int err = dump_namespace(&p->namespaces, i, DIAG_ALL_STATES, take_row, p);
 
 		if (is_fatal(err))
 			return err;
@@ -105,12 +117,8 @@ static int dump_all(struct pass *p, bool first)
 			err = model__netns_complete(s->model, ns->inode);
 		else if (err && !first)
 			model__netns_incomplete(s->model, ns->inode);
-		if (err) {
-			s->failed++;
-			s->failed_error = err;
-			s->refused += !is_passing(err);
-			model__lost(s->model, LOSS_DUMP, 1, clock__boot_ns());
-		}
+		if (err)
+			tell_failure(s, ns->inode, err);
 		err = drain(p);
 		if (err)
 			return err;
@@ -160,7 +168,8 @@ static struct process *read_process(struct sync *s, uint32_t pid)
 	if (proc__info(s->proc, pid, &info))
 		return NULL;
 	p = process_table__get(model__processes(s->model), pid, info.start_ticks, &fresh);
-	if (p && (fresh || !p->exe)) {
+	/* An exec is told by nobody in a poll. */
+	if (p && (fresh || !p->exe || s->poll)) {
 		p->ppid = info.ppid;
 		p->uid = info.uid;
 		p->have_ids = true;
@@ -252,6 +261,22 @@ static int count_one(void *ctx, uint64_t cookie, uint64_t inode)
 	return 0;
 }
 
+/* The sockets of a poll that cannot be given an owner now have their turn at a later one. */
+static int poll_holders(struct pass *p, unsigned int wanted)
+{
+	struct holding h = { .pass = p };
+	struct poll *poll = p->sync->poll;
+	bool all;
+	int err;
+
+	if (!poll__scan_begin(poll, wanted, &all))
+		return 0;
+	model__scanning(p->sync->model, all);
+	err = scan_once(&h);
+	poll__scan_end(poll);
+	return err;
+}
+
 /* A process may start, or receive the descriptor, after the walk passed it: what nobody holds gets a second look. */
 static int find_holders(struct pass *p)
 {
@@ -259,6 +284,8 @@ static int find_holders(struct pass *p)
 	unsigned int wanted = 0;
 	int err = model__each_unheld(p->sync->model, count_one, &wanted);
 
+	if (!err && p->sync->poll)
+		return poll_holders(p, wanted);
 	if (err || !wanted)
 		return err;
 	err = scan_once(&h);
@@ -301,11 +328,13 @@ static int look(struct pass *p)
 	int err;
 
 	err = netns__list(s->proc, &p->namespaces);
-	if (err == -E2BIG) {
+	if (err == -E2BIG && !(s->poll && s->started)) {
 		s->refused++;
 		model__lost(s->model, LOSS_DUMP, 1, clock__boot_ns());
 	} else if (!err) {
 		err = unlisted__find(s->model, s->proc, &p->namespaces);
+		if (!err && s->poll)
+			err = poll__follow(s->poll, &p->namespaces);
 	}
 	if (err && err != -E2BIG)
 		return err;
@@ -317,7 +346,7 @@ static int look(struct pass *p)
 		err = dump_all(p, false);
 	if (!err)
 		err = find_holders(p);
-	return err ? err : drain_until_now(p);
+	return err || s->poll ? err : drain_until_now(p);
 }
 
 int sync__run(struct sync *s)
@@ -336,7 +365,8 @@ int sync__run(struct sync *s)
 	else
 		err = model__dump_end(s->model, clock__boot_ns());
 	if (!err) {
-		adopt_listeners(&p);
+		if (s->bpf)
+			adopt_listeners(&p);
 		s->started = true;
 	}
 	netns__list_free(&p.namespaces);
@@ -348,7 +378,7 @@ void sync__told(struct sync *s, const struct update *u)
 	struct sw_owner owner = { .attribution = SW_ATTR_HOLDER };
 	const struct sock *sock = u->sock;
 
-	if (!sock || !sock->owner)
+	if (!s->bpf || !sock || !sock->owner)
 		return;
 	if (u->event == EV_CLOSE || (u->event == EV_ACCEPT && sock->state == STATE_CLOSE)) {
 		/* Whoever closed between our look and our claim left the claim behind. */
@@ -430,7 +460,7 @@ int sync__check_minisocks(struct sync *s)
 	/* A namespace that is not there any more took its entries with it. */
 	for (unsigned int i = 0; !err && i < namespaces.count; i++) {
 		if (is_wanted(&c, namespaces.items[i].inode))
-			err = dump_namespace(&namespaces.items[i], MINISOCK_STATES, take_minisock, &c);
+			err = dump_namespace(&namespaces, i, MINISOCK_STATES, take_minisock, &c);
 	}
 	if (!err)
 		model__minisocks_end(s->model, c.now_ns);

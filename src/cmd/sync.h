@@ -6,13 +6,15 @@
 #ifndef SOCKWATCH_CMD_SYNC_H
 #define SOCKWATCH_CMD_SYNC_H
 
+#include "cmd/poll.h"
 #include "model/model.h"
 #include "source/bpf.h"
 
 struct sync {
 	struct model *model;
-	struct bpf_source *bpf;
-	const char *proc; /* "/proc" */
+	struct bpf_source *bpf; /* NULL: there are no records, and */
+	struct poll *poll;	/* every pass but the first is a poll */
+	const char *proc;	/* "/proc" */
 	/* Called now and then during a pass, to take records out of the ring: the number taken, or -errno. */
 	int (*drain)(void *ctx);
 	void *ctx;

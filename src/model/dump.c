@@ -67,7 +67,7 @@ void dump__reset(struct model *m)
 	m->complete_count = 0;
 	free(m->pending.data);
 	m->pending = (struct pending){ 0 };
-	m->dumping = false;
+	m->dumping = m->polling = m->scanned = m->scanned_all = false;
 }
 
 int model__dump_begin(struct model *m, uint64_t now_ns)
@@ -76,6 +76,7 @@ int model__dump_begin(struct model *m, uint64_t now_ns)
 		return -EBUSY;
 	table__init(&m->staged, hash_staged, equal_staged);
 	m->dumping = true;
+	m->polling = m->polls && m->dumped_ns;
 	m->dump_ns = now_ns;
 	m->look_due = false;
 	return 0;
@@ -131,8 +132,12 @@ int model__row(struct model *m, const struct row *row)
 {
 	struct staged *st;
 
-	if (row->mptcp_join)
+	if (row->mptcp_join) {
+		/* It is no connection of its own, and its end none either. */
+		if (m->polls)
+			graves__bury(m, &(struct sock){ .cookie = row->cookie }, m->dump_ns);
 		return 0;
+	}
 	if (!row->cookie)
 		return -EBADMSG;
 	st = stage(m, row->cookie);
@@ -178,7 +183,7 @@ bool dump__is_gone(const struct model *m, const struct sock *s)
 {
 	const struct staged *st;
 
-	if (s->seen_ns >= m->dump_ns || !is_complete(m, s->netns))
+	if (s->seen_ns >= m->dump_ns || !is_complete(m, s->netns) || poll__is_ending(m, s->cookie))
 		return false;
 	st = dump__staged(m, s->cookie);
 	return !st || (!st->have_row && !st->touched);
@@ -192,6 +197,10 @@ size_t model__suspects(const struct model *m)
 	while ((s = table__next(&m->socks, &pos))) {
 		const struct staged *st = s->minisock ? NULL : dump__staged(m, s->cookie);
 
+		if (m->polling) {
+			n += !s->minisock && dump__is_gone(m, s) && !poll__ended(m, s->cookie);
+			continue;
+		}
 		/* Only a time-wait entry was seen: that of an earlier life may hide that the live one was skipped. */
 		n += dump__is_gone(m, s) || (st && st->have_row && st->row.minisock && !st->touched);
 	}
@@ -219,6 +228,8 @@ static bool wants_holders(const struct model *m, const struct staged *st)
 
 	if (!st->have_row || !st->row.inode || st->opened || st->closed || st->accepted || st->holder_count)
 		return false;
+	if (m->polling)
+		return poll__wants_holders(m, st);
 	s = sockets__find(m, st->row.cookie);
 	if (!s || dump__is_another_life(s, &st->row))
 		return true;

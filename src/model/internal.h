@@ -58,6 +58,14 @@ struct model {
 	uint32_t *complete;  /* namespaces dumped whole */
 	size_t complete_count;
 	struct pending pending;
+	/* polls */
+	bool polls;	    /* there are no records */
+	bool polling;	    /* this dump is one */
+	bool scanned;	    /* holders were looked for in it */
+	bool scanned_all;   /* also of sockets that have an owner */
+	struct table ended; /* struct ended by cookie */
+	struct table
+		ended_ends; /* the same by netns and endpoints, or by local port where there is no peer; one of each */
 };
 
 /* sockets.c */
@@ -109,6 +117,30 @@ bool dump__is_gone(const struct model *m, const struct sock *s);
 bool dump__is_another_life(const struct sock *s, const struct row *row);
 int dump__keep(struct model *m, const void *data, size_t size);
 void dump__reset(struct model *m);
+
+/* merge.c */
+/* A socket that has a listener's port came in; nobody accepted it as long as it has no file. */
+void merge__match_listener(struct model *m, struct sock *s);
+/* The row's holders become the socket's, and the one that started first its owner. */
+void merge__give_holders(struct model *m, struct sock *s, struct staged *st);
+uint64_t merge__deadline(const struct row *row, uint64_t now_ns);
+
+/* poll.c */
+void poll__init(struct model *m);
+void poll__destroy(struct model *m);
+bool poll__wants_holders(const struct model *m, const struct staged *st);
+/* What the kernel told of its end; NULL: nothing. */
+const struct ended *poll__ended(const struct model *m, uint64_t cookie);
+/* It ended after the dump began: the next one will know what is left of it. */
+bool poll__is_ending(const struct model *m, uint64_t cookie);
+/* A row whose cookie the table does not have. 0 or -ENOMEM. */
+int poll__list(struct model *m, struct staged *st, uint64_t now_ns);
+/* A row of a socket that the table has. 0 or -ENOMEM. */
+int poll__merge(struct model *m, struct sock *s, struct staged *st, uint64_t now_ns);
+/* The socket has left the dump: tell its close, and take it out of the table. */
+void poll__end_gone(struct model *m, struct sock *s, uint64_t now_ns);
+/* Sockets of which nothing but the end was seen. */
+int poll__tell_ended(struct model *m);
 
 /* Normalised: IPv4-mapped pairs become IPv4 (trap T10). af is AF_INET or AF_INET6. */
 void endpoints__set(struct endpoints *e, uint8_t af, const uint8_t *local, uint16_t local_port, const uint8_t *remote,

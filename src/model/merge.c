@@ -19,7 +19,7 @@
  * A row that has a listener's port came in. One that nobody accepted yet (established, but without a file) belongs to
  * the listener's owner.
  */
-static void match_listener(struct model *m, struct sock *s)
+void merge__match_listener(struct model *m, struct sock *s)
 {
 	struct process *owner;
 
@@ -45,7 +45,7 @@ static struct process *oldest_holder(const struct staged *st)
 	return best;
 }
 
-static void give_holders(struct model *m, struct sock *s, struct staged *st)
+void merge__give_holders(struct model *m, struct sock *s, struct staged *st)
 {
 	struct process *p = process__ref(oldest_holder(st));
 
@@ -55,7 +55,7 @@ static void give_holders(struct model *m, struct sock *s, struct staged *st)
 	sockets__set_owner(m, s, p, SW_ATTR_HOLDER);
 }
 
-static uint64_t row_deadline(const struct row *row, uint64_t now_ns)
+uint64_t merge__deadline(const struct row *row, uint64_t now_ns)
 {
 	return now_ns + (uint64_t)row->expires_ms * 1000000;
 }
@@ -74,7 +74,7 @@ static int merge_unseen_close(struct model *m, struct sock *s, const struct row 
 	s->closed = true;
 	if (s->owner)
 		s->attribution = SW_ATTR_LAST;
-	return sockets__make_minisock(m, s, row_deadline(row, now_ns));
+	return sockets__make_minisock(m, s, merge__deadline(row, now_ns));
 }
 
 static void learn_holders(struct model *m, struct sock *s, struct staged *st, uint64_t now_ns)
@@ -83,7 +83,7 @@ static void learn_holders(struct model *m, struct sock *s, struct staged *st, ui
 	struct update u = { .event = EV_OWNER, .time_ns = now_ns, .sock = s, .prev_owner = prev };
 
 	if (st->holder_count && !st->closed) {
-		give_holders(m, s, st);
+		merge__give_holders(m, s, st);
 		tell(m, &u);
 	}
 	process_table__put(m->processes, prev);
@@ -106,7 +106,7 @@ static int merge_known(struct model *m, struct sock *s, struct staged *st, uint6
 	if (row->inode)
 		s->inode = row->inode;
 	learn_holders(m, s, st, now_ns);
-	return row->minisock ? sockets__make_minisock(m, s, row_deadline(row, now_ns)) : 0;
+	return row->minisock ? sockets__make_minisock(m, s, merge__deadline(row, now_ns)) : 0;
 }
 
 static bool is_told_otherwise(const struct model *m, const struct staged *st)
@@ -136,7 +136,7 @@ static int list_row(struct model *m, struct staged *st, uint64_t now_ns)
 	s->mptcp = row->mptcp;
 	s->seen_ns = m->dump_ns;
 	if (st->holder_count) {
-		give_holders(m, s, st);
+		merge__give_holders(m, s, st);
 	} else if (st->last.attribution) {
 		struct process *p = record__process(m, &st->last.process, NULL);
 
@@ -148,10 +148,10 @@ static int list_row(struct model *m, struct staged *st, uint64_t now_ns)
 	} else if (row->state == STATE_SYN_SENT) {
 		s->direction = SW_DIR_OUT;
 	} else {
-		match_listener(m, s);
+		merge__match_listener(m, s);
 	}
 	if (row->minisock)
-		err = sockets__make_minisock(m, s, row_deadline(row, now_ns));
+		err = sockets__make_minisock(m, s, merge__deadline(row, now_ns));
 	u.sock = s;
 	u.recv_queue = row->recv_queue;
 	u.send_queue = row->send_queue;
@@ -167,6 +167,10 @@ static void end_gone(struct model *m, struct sock *s, uint64_t now_ns)
 		record__end_minisock(m, s, now_ns);
 		return;
 	}
+	if (m->polling) {
+		poll__end_gone(m, s, now_ns);
+		return;
+	}
 	record__tell_listener(m, s, 0);
 	s->state = STATE_CLOSE;
 	u.close.reason = REASON_UNSEEN;
@@ -178,6 +182,9 @@ static int merge_row(struct model *m, struct staged *st, uint64_t now_ns)
 {
 	struct sock *s = sockets__find(m, st->row.cookie);
 
+	/* A request becomes its child without our seeing it. */
+	if (m->polling && s && s->state == STATE_SYN_RECV)
+		sockets__not_minisock(m, s);
 	if (s && s->minisock && !st->row.minisock && !st->opened) {
 		/* It connected again, and the record of that was lost. */
 		record__end_minisock(m, s, now_ns);
@@ -194,11 +201,15 @@ static int merge_row(struct model *m, struct staged *st, uint64_t now_ns)
 			s->ends = st->row.ends;
 			return record__tell_listener(m, s, 0);
 		}
+		if (m->polling)
+			return poll__merge(m, s, st, now_ns);
 		if (!st->touched)
 			return merge_known(m, s, st, now_ns);
 		learn_holders(m, s, st, now_ns);
 		return 0;
 	}
+	if (m->polling)
+		return poll__list(m, st, now_ns);
 	return is_told_otherwise(m, st) ? 0 : list_row(m, st, now_ns);
 }
 
@@ -239,7 +250,7 @@ static int merge_staged(struct model *m, uint64_t now_ns)
 }
 
 /* Collected first: removing moves the slots. */
-static int sweep_gone(struct model *m, uint64_t now_ns)
+static int sweep_gone(struct model *m, uint64_t now_ns, bool listeners)
 {
 	struct sock **gone = calloc(m->socks.count + 1, sizeof(struct sock *));
 	struct sock *s;
@@ -248,7 +259,7 @@ static int sweep_gone(struct model *m, uint64_t now_ns)
 	if (!gone)
 		return -ENOMEM;
 	while ((s = table__next(&m->socks, &pos))) {
-		if (dump__is_gone(m, s))
+		if ((listeners || s->direction != SW_DIR_LISTEN) && dump__is_gone(m, s))
 			gone[n++] = s;
 	}
 	for (size_t i = 0; i < n; i++)
@@ -283,9 +294,14 @@ int model__dump_end(struct model *m, uint64_t now_ns)
 	if (!m->dumping)
 		return -EINVAL;
 	m->dumped_ns = now_ns;
-	err = sweep_gone(m, now_ns);
+	/* What came in since the last poll may have come through a listener that is gone. */
+	err = sweep_gone(m, now_ns, !m->polling);
 	if (!err)
 		err = merge_staged(m, now_ns);
+	if (!err && m->polling)
+		err = sweep_gone(m, now_ns, true);
+	if (!err && m->polls)
+		err = poll__tell_ended(m);
 	later = apply_pending(m);
 	m->look_due |= m->untold_count != 0;
 	return err ? err : later;

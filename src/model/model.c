@@ -18,6 +18,7 @@ int model__new(const struct model_config *config, struct model **ret)
 		return -ENOMEM;
 	m->config = *config;
 	m->next_deadline_ns = UINT64_MAX;
+	poll__init(m);
 	err = sockets__init(m);
 	if (!err)
 		err = process_table__new(&m->processes);
@@ -34,6 +35,7 @@ void model__free(struct model *m)
 	if (!m)
 		return;
 	dump__reset(m);
+	poll__destroy(m);
 	sockets__destroy(m);
 	process_table__free(m->processes);
 	free(m);

@@ -19,6 +19,7 @@
 #define MODEL_ACCEPTS_MAX 4096		      /* accepts of sockets without a cookie, waiting for it */
 #define MINISOCK_NS	  60000000000ULL      /* TCP_TIMEWAIT_LEN, include/net/tcp.h */
 #define FIRST_LOOK_NS	  5000000000ULL	      /* at an entry whose end is not known */
+#define MODEL_ENDED_MAX	  262144	      /* sockets that ended between two polls; more are counted as lost (map) */
 
 struct model;
 
@@ -63,6 +64,15 @@ int model__each_unheld(struct model *m, int (*fn)(void *ctx, uint64_t cookie, ui
 int model__hold(struct model *m, uint64_t cookie, struct process *p, int fd);
 /* The last owner of a row that nobody holds, from the kernel's memory. */
 int model__last_owner(struct model *m, uint64_t cookie, const struct sw_owner *owner);
+/* There will be no records: every dump but the first is a poll, and what it finds is told as the change that it is. */
+void model__use_polls(struct model *m);
+/*
+ * Polls: the kernel freed this socket. Told with the next poll that begins after it, which knows whether a time-wait entry
+ * is left of it. Additional MPTCP subflows must have been in a dump to be told from connections.
+ */
+void model__ended(struct model *m, const struct ended *e);
+/* Polls: holders are looked for in this dump, of every socket (all) or of those that want some. Before each_unheld. */
+void model__scanning(struct model *m, bool all);
 /* Merge, list, apply the records kept back. The caller tells sync. */
 int model__dump_end(struct model *m, uint64_t now_ns);
 int model__dump_abort(struct model *m);

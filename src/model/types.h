@@ -78,6 +78,13 @@ struct row {
 	struct endpoints ends;
 };
 
+/* What the kernel told when it freed a socket: the last thing there is to know of the cookie. */
+struct ended {
+	uint64_t time_ns; /* when we heard of it */
+	struct row row;	  /* cookie, netns and endpoints; the remote port may be 0 */
+	bool told;	  /* the model's */
+};
+
 /* One socket of the table. */
 struct sock {
 	uint64_t cookie;
@@ -93,6 +100,7 @@ struct sock {
 	bool closed;   /* its close was told; what is left is a minisock */
 	bool accepted; /* its accept was told; a socket is accepted once */
 	bool untold;   /* a listener whose port is not known yet: told when it is */
+	bool searched; /* polls: its holder was looked for in vain */
 	uint16_t holder_count;
 	uint32_t seq;		    /* of the last record, 0: none */
 	struct holder *holders;	    /* owned, NULL when none is known */

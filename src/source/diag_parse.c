@@ -156,7 +156,7 @@ static void fill_row(struct row *row, const struct inet_diag_msg *msg, uint32_t 
 	fill_endpoints(&row->ends, msg);
 }
 
-static int take_row(const struct nlmsghdr *nlh, const struct diag_answer *a)
+int diag_row__parse(const struct nlmsghdr *nlh, uint32_t netns, struct row *ret)
 {
 	const struct inet_diag_msg *msg = mnl_nlmsg_get_payload(nlh);
 	size_t len = mnl_nlmsg_get_payload_len(nlh);
@@ -168,12 +168,21 @@ static int take_row(const struct nlmsghdr *nlh, const struct diag_answer *a)
 		return -EBADMSG;
 	if (msg->idiag_state == 0 || msg->idiag_state >= STATE_MAX)
 		return -EBADMSG;
-	fill_row(&row, msg, a->netns);
+	fill_row(&row, msg, netns);
 	if (check_attributes(msg + 1, len - sizeof(*msg)))
 		return -EBADMSG;
 	if (mnl_attr_parse(nlh, sizeof(*msg), take_attribute, &row) != MNL_CB_OK)
 		return -EBADMSG;
-	return a->fn(a->ctx, &row);
+	*ret = row;
+	return 0;
+}
+
+static int take_row(const struct nlmsghdr *nlh, const struct diag_answer *a)
+{
+	struct row row;
+	int err = diag_row__parse(nlh, a->netns, &row);
+
+	return err ? err : a->fn(a->ctx, &row);
 }
 
 /* The int that NLMSG_DONE and NLMSG_ERROR begin with: 0 or -errno. */

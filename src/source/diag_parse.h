@@ -15,6 +15,11 @@ struct diag_answer {
 	bool interrupted; /* NLM_F_DUMP_INTR was seen: out */
 };
 
+struct nlmsghdr;
+
+/* The row of a SOCK_DIAG_BY_FAMILY message, which must be whole. 0 or -EBADMSG. */
+int diag_row__parse(const struct nlmsghdr *nlh, uint32_t netns, struct row *ret);
+
 /* Take one datagram. 0, what fn returned, or as diag__dump. */
 int diag_answer__take(struct diag_answer *answer, const void *data, size_t len);
 
