@@ -34,6 +34,7 @@ struct poll {
 	uint64_t scan_cpu_ns;  /* what walks of /proc took of this look */
 	uint64_t interval_ns;  /* the last one */
 	uint64_t scan_ns;      /* begin of the last walk; 0: none yet */
+	uint64_t refresh_ns;   /* begin of the last one for everything */
 	uint64_t scan_begin_cpu_ns;
 	uint64_t scan_interval_ns;
 };
@@ -246,11 +247,13 @@ bool poll__is_new_refusal(struct poll *p, uint32_t netns)
 bool poll__scan_begin(struct poll *p, unsigned int wanted, bool *ret_all)
 {
 	uint64_t now = clock__boot_ns();
-	bool all = !p->scan_ns || now >= p->scan_ns + POLL_REFRESH_NS;
+	bool all = !p->refresh_ns || now >= p->refresh_ns + POLL_REFRESH_NS;
 
 	if ((!wanted && !all) || (p->scan_ns && now < p->scan_ns + p->scan_interval_ns))
 		return false;
 	p->scan_ns = now;
+	if (all)
+		p->refresh_ns = now;
 	p->scan_begin_cpu_ns = cpu_ns();
 	*ret_all = all;
 	return true;
@@ -262,6 +265,27 @@ void poll__scan_end(struct poll *p)
 
 	p->scan_cpu_ns += cost;
 	p->scan_interval_ns = cost * POLL_SHARE;
+}
+
+static int take_none(void *ctx, const struct row *row)
+{
+	(void)ctx;
+	(void)row;
+	return 0;
+}
+
+int poll__try(bool *ret_hears)
+{
+	_cleanup_close_ int fd = destroy__open(-1);
+	struct diag *d;
+	int err = diag__new(-1, 0, &d);
+
+	if (err)
+		return err;
+	err = diag__dump(d, 1U << STATE_LISTEN, take_none, NULL);
+	diag__free(d);
+	*ret_hears = fd >= 0;
+	return err == -EINTR ? 0 : err;
 }
 
 const char *poll__cost_text(bool hears)

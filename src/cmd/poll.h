@@ -53,6 +53,8 @@ bool poll__is_new_refusal(struct poll *p, uint32_t netns);
 bool poll__scan_begin(struct poll *p, unsigned int wanted, bool *ret_all);
 void poll__scan_end(struct poll *p);
 
+/* Whether the plan can be had at all: 0 or -errno. *ret_hears: as poll__hears. */
+int poll__try(bool *ret_hears);
 /* What the plan costs the user, in words; hears: as poll__hears. */
 const char *poll__cost_text(bool hears);
 

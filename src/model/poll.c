@@ -214,7 +214,7 @@ static bool holds(const struct staged *st, const struct process *p)
 static bool learn_holders(struct model *m, struct sock *s, struct staged *st)
 {
 	if (!st->holder_count) {
-		s->searched = m->scanned;
+		s->searched |= m->scanned;
 		return false;
 	}
 	s->searched = false;

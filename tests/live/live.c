@@ -235,10 +235,15 @@ static void wait_equal(struct live *l)
 
 void live__finish(struct live *l)
 {
+	fence(l);
+	live__finish_polls(l);
+}
+
+void live__finish_polls(struct live *l)
+{
 	struct live_table *host = live_table__new(NULL);
 	size_t at = 0;
 
-	fence(l);
 	replay(l, host, &at);
 	live_table__free(host);
 	wait_equal(l);

@@ -81,5 +81,7 @@ void live__assert_history(struct live *l, uint64_t cookie, const char *events);
  * equals sock_diag's, and the program ends with status 0.
  */
 void live__finish(struct live *l);
+/* The same for a stream that polls: no fence, for what is shorter than a poll is not told whole. */
+void live__finish_polls(struct live *l);
 
 #endif

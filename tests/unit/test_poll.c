@@ -286,6 +286,8 @@ static void what_nobody_was_found_to_hold_is_not_looked_for_at_every_poll(void *
 	assert_int_equal(count_wanting(w, &row, 1, 2), 1);
 	poll(w, &row, 1, 3);
 	assert_int_equal(count_wanting(w, &row, 1, 4), 0);
+	watch__dump(w, &row, 1, 5 * SECOND_NS);
+	assert_int_equal(count_wanting(w, &row, 1, 6), 0);
 }
 
 static void an_owner_that_still_holds_the_socket_stays(void **state)
