@@ -181,7 +181,13 @@ static int run_pass(struct stream *s, uint64_t began_ns)
 	s->repaired_ns = clock__boot_ns();
 	s->pass_ns = s->repaired_ns - start;
 	/* A pass holds every row and descriptor of the host for a moment; that memory is not needed again soon. */
-	malloc_trim(0);
+	if (!quiet)
+		malloc_trim(0);
+	/* The next poll sees what this one could not. */
+	if (err && err != -ENOMEM && quiet) {
+		log_verbose("a look failed: %s", strerror(-err));
+		return 0;
+	}
 	if (err) {
 		log_error("cannot look at the sockets that are open: %s", strerror(-err));
 		return err;
