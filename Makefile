@@ -285,7 +285,10 @@ install:
 	$(Q)for file in $(completion); do \
 		install -D -m 644 $$file $(DESTDIR)$(PREFIX)/share/bash-completion/completions/$$(basename $$file .bash); \
 	done
-	$(Q)for unit in $(units); do install -D -m 644 -t $(DESTDIR)$(PREFIX)/lib/systemd/system $$unit; done
+	$(Q)for unit in $(units); do \
+		sed 's|/usr/local/|$(PREFIX)/|' $$unit | install -D -m 644 /dev/stdin \
+			$(DESTDIR)$(PREFIX)/lib/systemd/system/$$(basename $$unit); \
+	done
 
 uninstall:
 	$(Q)rm -f $(addprefix $(DESTDIR)$(PREFIX)/,$(installed))

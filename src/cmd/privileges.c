@@ -17,17 +17,26 @@ static struct privilege table[] = {
 	  true, false },
 	{ "CAP_SYS_PTRACE", "see whose sockets other users' processes hold (/proc/PID/fd)", CAP_SYS_PTRACE, true,
 	  false },
-	{ "CAP_DAC_READ_SEARCH", "open other users' /proc/PID/fd", CAP_DAC_READ_SEARCH, true, false },
+	{ "CAP_DAC_READ_SEARCH", "open other users' /proc/PID/fd, and tracefs", CAP_DAC_READ_SEARCH, true, false },
 };
 
 #define COUNT (sizeof(table) / sizeof(table[0]))
+
+static bool have(unsigned int capability)
+{
+	/* include/linux/capability.h, bpf_capable() and perfmon_capable(): CAP_SYS_ADMIN, which they were cut from, will do. */
+	if ((capability == CAP_BPF || capability == CAP_PERFMON) &&
+	    capng_have_capability(CAPNG_EFFECTIVE, CAP_SYS_ADMIN))
+		return true;
+	return capng_have_capability(CAPNG_EFFECTIVE, capability);
+}
 
 const struct privilege *privileges__look(size_t *ret_count)
 {
 	bool readable = capng_get_caps_process() == 0;
 
 	for (size_t i = 0; i < COUNT; i++)
-		table[i].have = readable && capng_have_capability(CAPNG_EFFECTIVE, table[i].capability);
+		table[i].have = readable && have(table[i].capability);
 	*ret_count = COUNT;
 	return table;
 }

@@ -19,6 +19,8 @@
 
 #include <cmocka.h>
 
+#include "live/stream.h"
+
 #define ARGS_MAX      32
 #define TEXT_MAX      (64 * 1024 * 1024)
 #define PRINTED_MAX   4000
@@ -220,4 +222,29 @@ void program__assert_error(const struct program *p, const char *text)
 void program__assert_error_lacks(const struct program *p, const char *text)
 {
 	assert_text(p, &p->error, text, false);
+}
+
+json_t *program__find(const struct program *p, const char *event, uint16_t port)
+{
+	for (const char *at = p->out.text, *end; (end = strchr(at, '\n')); at = end + 1) {
+		json_t *line = json_loadb(at, (size_t)(end - at), 0, NULL);
+
+		if (!strcmp(update__text(line, "event"), event) && update__number(line, "local_port") == port)
+			return line;
+		json_decref(line);
+	}
+	return NULL;
+}
+
+void program__assert_owner(const struct program *p, const char *event, uint16_t port, pid_t pid)
+{
+	json_t *line = program__find(p, event, port);
+
+	if (!line) {
+		program__print(p);
+		fail_msg("no %s of port %u", event, port);
+	}
+	assert_string_equal(update__text(line, "attribution"), pid ? "holder" : "none");
+	assert_int_equal(update__number(line, "pid"), pid);
+	json_decref(line);
 }

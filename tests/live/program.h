@@ -8,7 +8,10 @@
 #define SOCKWATCH_TESTS_PROGRAM_H
 
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/types.h>
+
+#include <jansson.h>
 
 #define PROGRAM_TIMEOUT_MS 20000
 
@@ -47,6 +50,10 @@ struct program *program__run(const struct program_config *config, int status);
 void program__assert_out(const struct program *p, const char *text);
 void program__assert_error(const struct program *p, const char *text);
 void program__assert_error_lacks(const struct program *p, const char *text);
+/* Of --json: the line of that event and local port; NULL: none. The caller frees it. */
+json_t *program__find(const struct program *p, const char *event, uint16_t port);
+/* There is such a line, and the owner is the process that was found to hold the socket; pid 0: nobody. */
+void program__assert_owner(const struct program *p, const char *event, uint16_t port, pid_t pid);
 
 #define PROGRAM_ARGS(...)	 ((const char *const[]){ __VA_ARGS__, NULL })
 #define program_start(...)	 program__start(&(struct program_config){ __VA_ARGS__ })

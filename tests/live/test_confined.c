@@ -3,9 +3,12 @@
 #include "live/live.h"
 
 #include <cap-ng.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
 #include <inttypes.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -14,6 +17,7 @@
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -41,7 +45,7 @@ static const char *const hooks[] = {
 /* The rest depend on the kernel. */
 #define HOOKS_EVERYWHERE 3
 
-static const char *const plans[] = { "fentry", "kprobe", "tracepoint" };
+static const char *const plans[] = { "fentry", "kprobe", "tracepoint", "none" };
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
@@ -103,6 +107,69 @@ static int hide_processes(void *ctx)
 	       lose_ptrace(NULL);
 }
 
+static int be_nobody_without_processes(void *ctx)
+{
+	const struct live *l = ctx;
+
+	return setns(l->ns, CLONE_NEWNET) || own_mounts() || mount("proc", "/proc", "proc", 0, "hidepid=2") ||
+	       be_nobody(NULL);
+}
+
+static int hide_bpffs(void *ctx)
+{
+	(void)ctx;
+	return own_mounts() || mount("none", "/sys/fs/bpf", "tmpfs", 0, NULL);
+}
+
+/* Wherever it is mounted: alone, or beside the hierarchies of version 1. */
+static int hide_cgroup2(void *ctx)
+{
+	(void)ctx;
+	return own_mounts() || mount("none", "/sys/fs/cgroup", "tmpfs", 0, NULL);
+}
+
+/* A system call that fails with EPERM, whoever makes it. */
+static int refuse_call(unsigned int number)
+{
+	struct sock_filter code[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, number, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	const struct sock_fprog filter = { .len = COUNT(code), .filter = code };
+
+	/* No new privileges would do too, but root keeps what it has. */
+	return prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter);
+}
+
+static int refuse_bpf(void *ctx)
+{
+	(void)ctx;
+	return refuse_call(SYS_bpf);
+}
+
+static int refuse_perf_events(void *ctx)
+{
+	(void)ctx;
+	return refuse_call(SYS_perf_event_open);
+}
+
+/* ---- doctor's report */
+
+static json_t *doctor(int status, int (*prepare)(void *ctx))
+{
+	struct program *p = program_run(status, .args = PROGRAM_ARGS("doctor", "--json"), .prepare = prepare);
+	json_t *report = json_loadb(p->out.text, p->out.len, JSON_REJECT_DUPLICATES, NULL);
+
+	if (!report) {
+		program__print(p);
+		fail_msg("doctor --json printed no JSON");
+	}
+	program__free(p);
+	return report;
+}
+
 /* ---- the stream */
 
 static void assert_names_missing(const struct program *p, const char *name, bool missing)
@@ -113,10 +180,34 @@ static void assert_names_missing(const struct program *p, const char *name, bool
 		program__assert_error_lacks(p, name);
 }
 
+/* The first line on stderr says what is missing and what that costs, and the stream goes on without BPF. */
+static struct program *run_polling(int (*prepare)(void *ctx), const char *first_line)
+{
+	struct program *p = program_run(0, .args = SHORT, .prepare = prepare);
+	char want[256];
+
+	snprintf(want, sizeof(want), "sockwatch: no BPF here (%s", first_line);
+	if (strstr(p->error.text, want) != p->error.text) {
+		program__print(p);
+		fail_msg("the first line does not begin with \"%s\"", want);
+	}
+	program__assert_error(p, "): polling every 200 ms; ");
+	program__assert_out(p, "\"event\":\"sync\"");
+	program__assert_out(p, "\"plan\":\"none\"");
+	program__assert_out(p, "\"lost\":0");
+	return p;
+}
+
 static void assert_unprivileged(int (*prepare)(void *ctx))
 {
-	struct program *p = program_run(1, .args = PROGRAM_ARGS("--json"), .prepare = prepare);
+	struct program *p = run_polling(prepare, "CAP_BPF, CAP_PERFMON missing");
 
+	for (size_t i = 0; i < COUNT(needed); i++)
+		program__assert_error(p, needed[i]);
+	program__assert_error(p, "sockwatch doctor");
+	program__free(p);
+	/* A plan that was asked for is had or not. */
+	p = program_run(1, .args = PROGRAM_ARGS("--json", "--plan", "tracepoint"), .prepare = prepare);
 	assert_int_equal(p->out.len, 0);
 	program__assert_error(p, "missing: ");
 	for (size_t i = 0; i < COUNT(needed); i++)
@@ -126,13 +217,13 @@ static void assert_unprivileged(int (*prepare)(void *ctx))
 	program__free(p);
 }
 
-static void nobody_is_told_which_capabilities_are_missing(void **state)
+static void nobody_polls_and_is_told_which_capabilities_are_missing(void **state)
 {
 	(void)state;
 	assert_unprivileged(be_nobody);
 }
 
-static void root_without_capabilities_is_told_so(void **state)
+static void root_without_capabilities_polls_and_is_told_so(void **state)
 {
 	(void)state;
 	assert_unprivileged(lose_all_capabilities);
@@ -177,11 +268,13 @@ static void works_without_locked_memory(void **state)
 	program__free(p);
 }
 
-static void missing_type_information_is_named(void **state)
+static void assert_no_type_information(int (*prepare)(void *ctx))
 {
-	struct program *p = program_run(1, .args = SHORT, .prepare = hide_btf);
+	struct program *p = run_polling(prepare, "the kernel has no type information (" BTF ")");
 
-	(void)state;
+	program__assert_error_lacks(p, "CAP_BPF");
+	program__free(p);
+	p = program_run(1, .args = PROGRAM_ARGS("--json", "--plan", "tracepoint"), .prepare = prepare);
 	assert_int_equal(p->out.len, 0);
 	program__assert_error(p, BTF);
 	program__assert_error(p, "CONFIG_DEBUG_INFO_BTF");
@@ -189,13 +282,67 @@ static void missing_type_information_is_named(void **state)
 	program__free(p);
 }
 
+static void missing_type_information_is_named(void **state)
+{
+	(void)state;
+	assert_no_type_information(hide_btf);
+}
+
 /* The file is there and says nothing: "No such process" of libbpf helps nobody. */
 static void unreadable_type_information_is_named(void **state)
 {
-	struct program *p = program_run(1, .args = SHORT, .prepare = empty_btf);
+	(void)state;
+	assert_no_type_information(empty_btf);
+}
+
+/* bpf(2) by a container's filter, perf_event_open(2) alone: then programs can be loaded and not attached. */
+static void a_refusal_in_spite_of_all_capabilities_is_told_as_such(void **state)
+{
+	static int (*const refusals[])(void *ctx) = { refuse_bpf, refuse_perf_events };
 
 	(void)state;
-	program__assert_error(p, BTF);
+	for (size_t i = 0; i < COUNT(refusals); i++) {
+		struct program *p = run_polling(refusals[i], "the kernel refuses it in spite of all capabilities");
+
+		program__free(p);
+		p = program_run(1, .args = PROGRAM_ARGS("--json", "--plan", "tracepoint"), .prepare = refusals[i]);
+		program__assert_error(p, "container's filter");
+		assert_int_equal(p->out.len, 0);
+		program__free(p);
+	}
+}
+
+/* Neither is used where programs are attached to tracepoints, and nothing is pinned. */
+static void works_without_bpffs_and_cgroup2(void **state)
+{
+	static int (*const losses[])(void *ctx) = { hide_bpffs, hide_cgroup2 };
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(losses); i++) {
+		json_t *report = doctor(0, NULL);
+		struct program *p = program_run(0, .args = SHORT, .prepare = losses[i]);
+		char plan[64];
+
+		snprintf(plan, sizeof(plan), "\"plan\":\"%s\"", update__text(report, "plan"));
+		program__assert_out(p, plan);
+		program__assert_error_lacks(p, "no BPF here");
+		json_decref(report);
+		program__free(p);
+	}
+}
+
+/* An ordinary user who sees no other process: sockets all the same. */
+static void nobody_with_hidden_processes_sees_sockets_without_owners(void **state)
+{
+	struct live *l = *state;
+	struct program *p;
+
+	actor_must(l->server, .op = ACTOR_LISTEN, .address = "127.0.0.1", .port = PORT);
+	p = program_run(0, .args = PROGRAM_ARGS("--json", "-l", "--duration", "0.2"),
+			.prepare = be_nobody_without_processes, .ctx = l);
+	program__assert_owner(p, "existing", PORT, 0);
+	program__assert_out(p, "\"plan\":\"none\"");
+	program__assert_error(p, "running without CAP_BPF");
 	program__free(p);
 }
 
@@ -251,19 +398,6 @@ static const json_t *find_named(const json_t *list, const char *name)
 	return NULL;
 }
 
-static json_t *doctor(int status, int (*prepare)(void *ctx))
-{
-	struct program *p = program_run(status, .args = PROGRAM_ARGS("doctor", "--json"), .prepare = prepare);
-	json_t *report = json_loadb(p->out.text, p->out.len, JSON_REJECT_DUPLICATES, NULL);
-
-	if (!report) {
-		program__print(p);
-		fail_msg("doctor --json printed no JSON");
-	}
-	program__free(p);
-	return report;
-}
-
 static void assert_complete(const json_t *report, bool have, const char *result)
 {
 	const json_t *list = json_object_get(report, "privileges");
@@ -304,7 +438,8 @@ static const char *assert_plans(const json_t *report)
 		if (json_is_true(json_object_get(item, "ok")) && !first)
 			first = plans[i];
 	}
-	assert_string_equal(chosen, first ? first : "none");
+	assert_non_null(first);
+	assert_string_equal(chosen, first);
 	return chosen;
 }
 
@@ -339,7 +474,7 @@ static void doctor_says_why_without_privilege(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < COUNT(losses); i++) {
-		json_t *report = doctor(1, losses[i]);
+		json_t *report = doctor(0, losses[i]);
 
 		assert_complete(report, false, "refused");
 		assert_string_equal(assert_plans(report), "none");
@@ -350,8 +485,8 @@ static void doctor_says_why_without_privilege(void **state)
 
 static void doctor_says_why_without_type_information(void **state)
 {
-	json_t *report = doctor(1, hide_btf);
-	struct program *p = program_run(1, .args = PROGRAM_ARGS("doctor"), .prepare = hide_btf);
+	json_t *report = doctor(0, hide_btf);
+	struct program *p = program_run(0, .args = PROGRAM_ARGS("doctor"), .prepare = hide_btf);
 
 	(void)state;
 	assert_complete(report, true, NULL);
@@ -418,12 +553,15 @@ static void only_the_named_capabilities_are_kept(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(nobody_is_told_which_capabilities_are_missing),
-		cmocka_unit_test(root_without_capabilities_is_told_so),
+		cmocka_unit_test(nobody_polls_and_is_told_which_capabilities_are_missing),
+		cmocka_unit_test(root_without_capabilities_polls_and_is_told_so),
 		cmocka_unit_test(one_missing_capability_is_named_and_no_other),
 		cmocka_unit_test(works_without_locked_memory),
 		cmocka_unit_test(missing_type_information_is_named),
 		cmocka_unit_test(unreadable_type_information_is_named),
+		cmocka_unit_test(a_refusal_in_spite_of_all_capabilities_is_told_as_such),
+		cmocka_unit_test(works_without_bpffs_and_cgroup2),
+		live_test_quiet(nobody_with_hidden_processes_sees_sockets_without_owners),
 		live_test_quiet(hidden_processes_are_counted_and_told),
 		live_test_quiet(namespaces_that_cannot_be_found_are_told),
 		cmocka_unit_test(doctor_lists_every_hook_and_privilege),

@@ -307,32 +307,6 @@ static void end_process(pid_t pid)
 	assert_int_equal(waitpid(pid, NULL, 0), pid);
 }
 
-/* The line about the listener of that port; NULL: none. The caller frees it. */
-static json_t *find_listener(const struct program *p, const char *event, uint16_t port)
-{
-	for (const char *at = p->out.text, *end; (end = strchr(at, '\n')); at = end + 1) {
-		json_t *line = json_loadb(at, (size_t)(end - at), 0, NULL);
-
-		if (!strcmp(update__text(line, "event"), event) && update__number(line, "local_port") == port)
-			return line;
-		json_decref(line);
-	}
-	return NULL;
-}
-
-static void assert_owner(const struct program *p, const char *event, uint16_t port, pid_t pid)
-{
-	json_t *line = find_listener(p, event, port);
-
-	if (!line) {
-		program__print(p);
-		fail_msg("no %s of port %u", event, port);
-	}
-	assert_string_equal(update__text(line, "attribution"), pid ? "holder" : "none");
-	assert_int_equal(update__number(line, "pid"), pid);
-	json_decref(line);
-}
-
 static void an_ordinary_user_sees_all_sockets_and_owns_their_own(void **state)
 {
 	struct live *l = *state;
@@ -352,11 +326,11 @@ static void an_ordinary_user_sees_all_sockets_and_owns_their_own(void **state)
 	assert_int_equal(program__join(p), 0);
 	end_process(before);
 
-	assert_owner(p, "existing", PORT, before);
-	assert_owner(p, "existing", PORT + 1, 0);
-	assert_owner(p, "listen", PORT + 2, after);
-	assert_owner(p, "listen", PORT + 3, 0);
-	assert_owner(p, "close", PORT + 2, after);
+	program__assert_owner(p, "existing", PORT, before);
+	program__assert_owner(p, "existing", PORT + 1, 0);
+	program__assert_owner(p, "listen", PORT + 2, after);
+	program__assert_owner(p, "listen", PORT + 3, 0);
+	program__assert_owner(p, "close", PORT + 2, after);
 	program__assert_out(p, "\"plan\":\"none\"");
 	program__free(p);
 }
