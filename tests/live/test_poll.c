@@ -204,19 +204,20 @@ static struct mnl_socket *watch_namespace(int ns)
 {
 	char buf[256] __attribute__((aligned(8)));
 	struct nlmsghdr *nlh = mnl_nlmsg_put_header(buf);
-	struct rtgenmsg *msg = mnl_nlmsg_put_extra_header(nlh, sizeof(*msg));
 	struct mnl_socket *s = mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC);
 	int group = RTNLGRP_NSID;
+	ssize_t n;
 
 	assert_non_null(s);
 	assert_int_equal(mnl_socket_bind(s, 0, MNL_SOCKET_AUTOPID), 0);
+	mnl_nlmsg_put_extra_header(nlh, sizeof(struct rtgenmsg));
 	nlh->nlmsg_type = RTM_NEWNSID;
 	nlh->nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK;
 	mnl_attr_put_u32(nlh, NETNSA_NSID, (uint32_t)-1);
 	mnl_attr_put_u32(nlh, NETNSA_FD, (uint32_t)ns);
 	assert_true(mnl_socket_sendto(s, nlh, nlh->nlmsg_len) > 0);
-	assert_true(mnl_socket_recvfrom(s, buf, sizeof(buf)) > 0);
-	assert_int_equal(mnl_cb_run(buf, sizeof(buf), 0, 0, NULL, NULL) < 0, false);
+	n = mnl_socket_recvfrom(s, buf, sizeof(buf));
+	assert_true(n > 0 && mnl_cb_run(buf, (size_t)n, 0, 0, NULL, NULL) >= 0);
 	assert_int_equal(mnl_socket_setsockopt(s, NETLINK_ADD_MEMBERSHIP, &group, sizeof(group)), 0);
 	return s;
 }

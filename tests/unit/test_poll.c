@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* Plan none: what the model tells of dumps alone, what it makes of ends that the kernel tells, and how often to look. */
+/* Plan none: what the model tells of dumps alone, and what it makes of ends that the kernel tells. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -10,12 +10,9 @@
 #include <errno.h>
 #include <string.h>
 
-#include "cmd/poll.h"
 #include "common/watch.h"
-#include "source/destroy.h"
 
 #define SECOND_NS 1000000000ULL
-#define MS_NS	  1000000ULL
 #define PORT	  80
 #define PEER	  40000
 
@@ -542,41 +539,6 @@ static void more_ends_than_can_be_kept_are_counted_as_lost(void **state)
 	assert_told(w, 0, EV_LOST, 0);
 }
 
-/* ---- how often */
-
-static void a_look_takes_a_fixed_share_of_a_core(void **state)
-{
-	(void)state;
-	assert_int_equal(poll__interval(0), POLL_MIN_NS);
-	assert_int_equal(poll__interval(1 * MS_NS), POLL_MIN_NS);
-	assert_int_equal(poll__interval(5 * MS_NS), 200 * MS_NS);
-	assert_int_equal(poll__interval(10 * MS_NS), 400 * MS_NS);
-	assert_int_equal(poll__interval(1000 * MS_NS), 40 * SECOND_NS);
-	assert_int_equal(poll__interval(3 * SECOND_NS), POLL_MAX_NS);
-	assert_int_equal(poll__interval(UINT64_MAX), POLL_MAX_NS);
-	/* Looks and walks of /proc together: at most 5 % of a core. */
-	assert_true(2 * 100 <= 5 * POLL_SHARE);
-}
-
-/* ---- what the kernel says; tests/fuzz/corpus/destroy has whole messages */
-
-static int refuse(void *ctx, const struct row *row)
-{
-	(void)ctx;
-	(void)row;
-	return -ECANCELED;
-}
-
-static void what_is_no_message_is_refused(void **state)
-{
-	static const char nothing[64];
-
-	(void)state;
-	assert_int_equal(destroy__parse(nothing, 0, 1, refuse, NULL), -EBADMSG);
-	assert_int_equal(destroy__parse(nothing, 3, 1, refuse, NULL), -EBADMSG);
-	assert_int_equal(destroy__parse(nothing, sizeof(nothing), 1, refuse, NULL), -EBADMSG);
-}
-
 #define POLL_TEST(name) cmocka_unit_test_setup_teardown(name, setup, watch__teardown)
 
 int main(void)
@@ -611,8 +573,6 @@ int main(void)
 		POLL_TEST(an_additional_subflow_ends_unheard),
 		POLL_TEST(what_ended_before_the_first_look_is_not_told),
 		POLL_TEST(more_ends_than_can_be_kept_are_counted_as_lost),
-		cmocka_unit_test(a_look_takes_a_fixed_share_of_a_core),
-		cmocka_unit_test(what_is_no_message_is_refused),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
