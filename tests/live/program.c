@@ -236,6 +236,21 @@ json_t *program__find(const struct program *p, const char *event, uint16_t port)
 	return NULL;
 }
 
+void program__wait_line(struct program *p, const char *event, uint16_t port)
+{
+	int64_t deadline = now_ms() + PROGRAM_TIMEOUT_MS;
+	json_t *line;
+
+	while (!(line = program__find(p, event, port))) {
+		if (!read_some(p, deadline)) {
+			program__print(p);
+			fail_msg("no %s of port %u within %d ms, or the program ended before", event, port,
+				 PROGRAM_TIMEOUT_MS);
+		}
+	}
+	json_decref(line);
+}
+
 void program__assert_owner(const struct program *p, const char *event, uint16_t port, pid_t pid)
 {
 	json_t *line = program__find(p, event, port);

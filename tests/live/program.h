@@ -52,6 +52,8 @@ void program__assert_error(const struct program *p, const char *text);
 void program__assert_error_lacks(const struct program *p, const char *text);
 /* Of --json: the line of that event and local port; NULL: none. The caller frees it. */
 json_t *program__find(const struct program *p, const char *event, uint16_t port);
+/* Read until there is such a line. */
+void program__wait_line(struct program *p, const char *event, uint16_t port);
 /* There is such a line, and the owner is the process that was found to hold the socket; pid 0: nobody. */
 void program__assert_owner(const struct program *p, const char *event, uint16_t port, pid_t pid);
 

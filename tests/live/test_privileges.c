@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <linux/mount.h>
+#include <netinet/in.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -17,6 +18,7 @@
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -29,7 +31,9 @@
 #define TRACING "/sys/kernel/tracing"
 
 #define BIT(capability) (1ULL << (capability))
-#define ALL		(BIT(CAP_BPF) | BIT(CAP_PERFMON) | BIT(CAP_SYS_ADMIN) | BIT(CAP_SYS_PTRACE) | BIT(CAP_DAC_READ_SEARCH))
+#define ALL                                                                                                \
+	(BIT(CAP_BPF) | BIT(CAP_PERFMON) | BIT(CAP_SYS_ADMIN) | BIT(CAP_NET_ADMIN) | BIT(CAP_SYS_PTRACE) | \
+	 BIT(CAP_DAC_READ_SEARCH))
 
 struct confinement {
 	uint64_t capabilities;
@@ -112,7 +116,7 @@ static void the_named_capabilities_are_enough(void **state)
 	p = program_start(.args = PROGRAM_ARGS("--json", "-l"), .prepare = confine, .ctx = &c);
 	program__wait_text(p, &p->out, "\"event\":\"sync\"");
 	actor_must(l->server, .op = ACTOR_LISTEN, .address = "127.0.0.1", .port = PORT + 1);
-	program__wait_text(p, &p->out, "\"local_port\":7701,");
+	program__wait_line(p, "listen", PORT + 1);
 	kill(p->pid, SIGTERM);
 	assert_int_equal(program__join(p), 0);
 	assert_polls(p, false);
@@ -204,6 +208,60 @@ static void without_dac_read_search_sockets_of_others_have_no_owner(void **state
 	program__assert_owner(p, "existing", PORT, 0);
 	program__assert_error(p, "running without CAP_DAC_READ_SEARCH");
 	program__free(p);
+}
+
+static int listen_inside(void *ctx)
+{
+	struct sockaddr_in at = { .sin_family = AF_INET, .sin_port = htons(PORT + 1) };
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	(void)ctx;
+	if (fd < 0 || bind(fd, (const struct sockaddr *)&at, sizeof(at)) || listen(fd, 1))
+		return -1;
+	return fd;
+}
+
+/*
+ * In a namespace of its own an actor listens on PORT, and this process, which is not in there, on PORT + 1; then the actor
+ * ends. Is the other listener still followed?
+ */
+static bool follows_a_namespace_without_process(struct live *l, uint64_t capabilities)
+{
+	struct confinement c = { .capabilities = capabilities };
+	struct live other = { .ns = ns__new() };
+	struct actor *actor = live__spawn(&other, LIVE_SERVER);
+	int fd = ns__call(other.ns, listen_inside, NULL);
+	struct program *p;
+	json_t *closed;
+
+	assert_true(fd >= 0);
+	close(other.ns);
+	actor_must(actor, .op = ACTOR_LISTEN, .address = "127.0.0.1", .port = PORT);
+	p = program_start(.args = PROGRAM_ARGS("--json", "-l", "--plan", "none"), .prepare = confine, .ctx = &c);
+	program__wait_text(p, &p->out, "\"event\":\"sync\"");
+	actor__free(actor);
+	program__wait_line(p, "close", PORT);
+	/* This takes another look. */
+	actor_must(l->server, .op = ACTOR_LISTEN, .address = "127.0.0.1", .port = PORT + 2);
+	program__wait_line(p, "listen", PORT + 2);
+	kill(p->pid, SIGTERM);
+	assert_int_equal(program__join(p), 0);
+	program__assert_owner(p, "existing", PORT + 1, getpid());
+	closed = program__find(p, "close", PORT + 1);
+	json_decref(closed);
+	program__free(p);
+	close(fd);
+	return !closed;
+}
+
+static void with_net_admin_a_namespace_without_process_is_followed(void **state)
+{
+	assert_true(follows_a_namespace_without_process(*state, ALL));
+}
+
+static void without_net_admin_a_namespace_without_process_is_gone(void **state)
+{
+	assert_false(follows_a_namespace_without_process(*state, ALL & ~BIT(CAP_NET_ADMIN)));
 }
 
 /* ---- the systemd unit */
@@ -310,6 +368,8 @@ int main(void)
 		live_test_quiet(without_sys_admin_other_namespaces_are_not_entered),
 		live_test_quiet(without_sys_ptrace_other_namespaces_are_not_found),
 		live_test_quiet(without_dac_read_search_sockets_of_others_have_no_owner),
+		live_test_quiet(with_net_admin_a_namespace_without_process_is_followed),
+		live_test_quiet(without_net_admin_a_namespace_without_process_is_gone),
 		cmocka_unit_test(the_unit_has_exactly_the_capabilities_of_doctor),
 		cmocka_unit_test(systemd_takes_the_unit),
 	};
