@@ -150,6 +150,7 @@ static void of_a_short_connection_the_end_is_told_without_owner(void **state)
 static void a_reset_connection_is_closed_once(void **state)
 {
 	struct live *l = *state;
+
 	start(l);
 	struct pair p = live__pair(l, "127.0.0.1", PORT);
 	live_expect(l, 0, .event = "accept", .end = &p.child.end, .who = l->server);
@@ -160,8 +161,7 @@ static void a_reset_connection_is_closed_once(void **state)
 	actor_must(l->client, .op = ACTOR_CLOSE, .fd = p.client.fd);
 	actor_must(l->server, .op = ACTOR_CLOSE, .fd = p.listener.fd);
 	live_expect(l, 0, .event = "close", .end = &p.listener.end, .who = l->server);
-	assert_string_equal(stream__history(l->stream, p.client.end.cookie, history, sizeof(history)), "established "
-												       "close");
+	assert_int_equal(stream__matches(l->stream, is_close_of, &p.client.end.cookie), 1);
 	live__finish_polls(l);
 }
 
