@@ -15,6 +15,11 @@ struct sock_info {
 	__u32 seq;	 /* records sent about it */
 	__u8 direction;	 /* enum sw_direction */
 	__u8 pad[3];
+	/* bpf/io.bpf.h */
+	__u32 busy; /* a change of owner is under way */
+	__u32 more_pad;
+	__u64 users;	/* who has used it: user_bit() of each */
+	__u64 taken_ns; /* CLOCK_BOOTTIME of the last take-over, 0: none */
 };
 
 /*

@@ -27,6 +27,28 @@ static __always_inline void read_process(struct sw_process *p)
 	}
 }
 
+/*
+ * Who used a socket last, if that was its owner: a fingerprint of the cookie and the process, in the place that the
+ * cookie's low bits name. It spares the owner's I/O everything else. Another socket in the same place, or another user
+ * of the same socket, only makes the owner's next I/O take the long way.
+ */
+#define USES_MAX 16384 /* a power of two */
+__u64 last_uses[USES_MAX];
+
+static __always_inline __u64 use_of_current(__u64 cookie)
+{
+	struct task_struct *task = compat_task();
+	struct task_struct *leader = TASK_READ(task, group_leader);
+
+	return (cookie * 0x9e3779b97f4a7c15ULL) ^ TASK_READ(leader, start_boottime) ^
+	       ((__u64)TASK_READ(task, tgid) << 40);
+}
+
+static __always_inline void confirm_use(__u64 cookie)
+{
+	last_uses[cookie & (USES_MAX - 1)] = use_of_current(cookie);
+}
+
 /* True when the command line of p, which is current, has been sent already and no exec has changed it since. */
 static __always_inline bool is_told(const struct sw_process *p)
 {

@@ -14,6 +14,7 @@
 #include "legacy.bpf.h"
 #include "tcp.bpf.h"
 #include "accept.bpf.h"
+#include "io.bpf.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
@@ -104,4 +105,17 @@ int legacy_sockops(struct bpf_sock_ops *ctx)
 {
 	bpf_get_socket_cookie(ctx);
 	return 1;
+}
+
+SEC("tp_btf/sock_send_length")
+int BPF_PROG(io_send, struct sock *sk, int ret, int flags)
+{
+	return ret > 0 ? on_io(sk) : 0;
+}
+
+SEC("tp_btf/tcp_rcv_space_adjust")
+int BPF_PROG(io_receive, struct sock *sk)
+{
+	/* Readers hold the lock; what reads in softirq (a stream parser of the kernel) has found it free. */
+	return sk->sk_lock.owned ? on_io(sk) : 0;
 }

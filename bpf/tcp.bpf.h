@@ -78,7 +78,7 @@ static __always_inline void fill_sock(struct sw_record *r, const struct change *
 	}
 }
 
-static __always_inline void fill_info(struct sw_record *r, struct sock_info *info)
+static __always_inline void fill_info(struct sw_record *r, const struct sock_info *info)
 {
 	r->seq = info->seq;
 	r->direction = info->direction;
@@ -113,6 +113,7 @@ static __always_inline void on_open(const struct change *c)
 	read_process(&info->owner.process);
 	info->owner.attribution = listen ? SW_ATTR_LISTEN : SW_ATTR_CONNECT;
 	info->direction = listen ? SW_DIR_LISTEN : SW_DIR_OUT;
+	confirm_use(c->cookie);
 	info->seq++;
 
 	r = reserve_by(&info->owner.process, &flag);
@@ -145,7 +146,7 @@ static __always_inline void update_owner(__u64 cookie, struct sock_info *info)
 	if (info->owner.attribution == SW_ATTR_NONE && take_claim(cookie, &info->owner))
 		return;
 	if (info->direction != SW_DIR_OUT && info->owner.attribution != SW_ATTR_ACCEPT &&
-	    info->owner.attribution != SW_ATTR_LISTEN)
+	    info->owner.attribution != SW_ATTR_IO && info->owner.attribution != SW_ATTR_LISTEN)
 		recall_owner(cookie, &info->owner);
 }
 
@@ -158,7 +159,9 @@ static __always_inline void begin_child(struct sock_info *info)
 	info->opened_ns = 0; /* the listener's */
 	info->seq = 0;
 	info->direction = SW_DIR_IN;
-	if (info->owner.attribution)
+	/* One of fast open may have been used before it is established; a listener never has. */
+	if (info->owner.attribution && info->owner.attribution != SW_ATTR_ACCEPT &&
+	    info->owner.attribution != SW_ATTR_IO)
 		info->owner.attribution = SW_ATTR_LISTENER;
 }
 
@@ -239,6 +242,9 @@ static __always_inline void on_close(struct change *c)
 		begin_child(info);
 	info->seq++;
 	update_owner(c->cookie, info);
+	/* Older than we are: user space may have claimed it after its first use told us the owner. */
+	if (info->direction == SW_DIR_UNKNOWN)
+		bpf_map_delete_elem(&claims, &c->cookie);
 	if (c->sk->__sk_common.skc_flags & (1UL << SOCK_DONE)) /* set by tcp_fin() */
 		c->flags |= SW_F_GOT_FIN;
 	if (became_time_wait(c)) {

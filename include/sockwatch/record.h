@@ -24,6 +24,7 @@ enum sw_record_kind {
 	SW_REC_ESTABLISHED, /* SYN_SENT>ESTABLISHED or SYN_RECV>ESTABLISHED */
 	SW_REC_STATE,	    /* any other transition, only when asked for */
 	SW_REC_CLOSE,	    /* struct sw_record_close: anything>CLOSE */
+	SW_REC_OWNER,	    /* a process that was not the owner has read or written it, and is the owner now */
 };
 
 /* How the owner is known: the words of the NDJSON key "attribution". */
@@ -84,10 +85,10 @@ struct sw_record {
 	__u8 flags;	  /* SW_F_* */
 	__u8 attribution; /* enum sw_attribution, of owner */
 	__u8 family;	  /* AF_INET or AF_INET6, as the socket's */
-	__u8 old_state;	  /* TCP_* of include/net/tcp_states.h; of ACCEPT both are the state at that time */
+	__u8 old_state;	  /* TCP_* of include/net/tcp_states.h; of ACCEPT and OWNER both are the state at that time */
 	__u8 new_state;
 	__u8 direction; /* enum sw_direction */
-	__u32 seq;	/* per socket, from 1; 0 on ACCEPT, which cannot count */
+	__u32 seq;	/* per socket, from 1; 0 on ACCEPT and OWNER, which cannot count */
 	__u32 netns;	/* inode of the network namespace */
 	__u64 time_ns;	/* CLOCK_BOOTTIME */
 	__u64 cookie;	/* 0 only on ACCEPT of a socket that has none yet: join by inode */
@@ -100,7 +101,7 @@ struct sw_record {
 	struct sw_process owner;
 };
 
-/* CONNECT, LISTEN and ACCEPT with SW_F_CMDLINE: the first one of a process since its exec. */
+/* CONNECT, LISTEN, ACCEPT and OWNER with SW_F_CMDLINE: the first one of a process since its exec. */
 struct sw_record_process {
 	struct sw_record base;
 	__u32 cmdline_len; /* bytes used of cmdline, at most SW_CMDLINE_LEN; 0: could not be read */

@@ -111,8 +111,8 @@ int dump__keep(struct model *m, const void *data, size_t size)
 	st = stage(m, r->cookie);
 	if (!st)
 		return -ENOMEM;
-	/* An accept of a socket that was closed by then says nothing about whether it is there. */
-	if (r->kind != SW_REC_ACCEPT || r->new_state != STATE_CLOSE)
+	/* An accept of a socket that was closed by then says nothing about whether it is there; nor does a use. */
+	if (r->kind != SW_REC_OWNER && (r->kind != SW_REC_ACCEPT || r->new_state != STATE_CLOSE))
 		st->touched = true;
 	if (r->kind == SW_REC_CLOSE)
 		st->closed = true;

@@ -135,6 +135,7 @@ static int list_row(struct model *m, struct staged *st, uint64_t now_ns)
 	s->state = row->state;
 	s->mptcp = row->mptcp;
 	s->seen_ns = m->dump_ns;
+	s->doubtful = m->lost_total;
 	if (st->holder_count) {
 		merge__give_holders(m, s, st);
 	} else if (st->last.attribution) {

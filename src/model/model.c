@@ -41,6 +41,18 @@ void model__free(struct model *m)
 	free(m);
 }
 
+/* A change of owner may be among what was lost. */
+static void doubt_owners(struct model *m, enum loss_where where)
+{
+	struct sock *s;
+	size_t pos = 0;
+
+	if (where != LOSS_RING && where != LOSS_HELPER)
+		return;
+	while ((s = table__next(&m->socks, &pos)))
+		s->doubtful = true;
+}
+
 void model__lost(struct model *m, enum loss_where where, uint64_t count, uint64_t now_ns)
 {
 	struct update u = { .event = EV_LOST, .time_ns = now_ns };
@@ -48,6 +60,7 @@ void model__lost(struct model *m, enum loss_where where, uint64_t count, uint64_
 	u.lost.count = count;
 	u.lost.where = where;
 	m->lost_total += count;
+	doubt_owners(m, where);
 	tell(m, &u);
 }
 

@@ -17,6 +17,7 @@ int record__check(const void *data, size_t size)
 	case SW_REC_CONNECT:
 	case SW_REC_LISTEN:
 	case SW_REC_ACCEPT:
+	case SW_REC_OWNER:
 		if (r->flags & SW_F_CMDLINE)
 			want = sizeof(struct sw_record_process);
 		break;
@@ -141,19 +142,40 @@ static void refresh(struct sock *s, const struct sw_record *r)
 		s->seen_ns = r->time_ns;
 }
 
-/* The record's owner, unless the table knows one and the record does not, or knows it less well. */
+/* A record of something its owner did just now; the others repeat whom the kernel side knew as owner. */
+static bool is_act(const struct sw_record *r)
+{
+	return r->kind == SW_REC_CONNECT || r->kind == SW_REC_LISTEN || r->kind == SW_REC_ACCEPT ||
+	       r->kind == SW_REC_OWNER;
+}
+
+static bool has_known_owner(const struct sock *s)
+{
+	return s->owner && s->attribution != SW_ATTR_LISTENER;
+}
+
+/*
+ * The record's owner, unless the table knows it as well: every change was told here, and the kernel side does not hear
+ * of those that holders made. After a loss the kernel knows better.
+ */
 static void refresh_owner(struct model *m, struct sock *s, const struct sw_record *r)
 {
-	bool acts = r->kind == SW_REC_CONNECT || r->kind == SW_REC_LISTEN || r->kind == SW_REC_ACCEPT;
 	struct process *p;
 
 	if (r->attribution == SW_ATTR_NONE)
 		return;
-	if (r->attribution == SW_ATTR_LISTENER && s->owner && s->attribution != SW_ATTR_LISTENER)
+	if (!is_act(r) && has_known_owner(s) && (!s->doubtful || r->attribution == SW_ATTR_LISTENER))
 		return;
-	p = record__process(m, &r->owner, acts ? r : NULL);
-	if (p)
-		sockets__set_owner(m, s, p, r->attribution);
+	p = record__process(m, &r->owner, is_act(r) ? r : NULL);
+	/* An accept that waited for its cookie is older than a use. */
+	if (!p || (r->kind == SW_REC_ACCEPT && s->attribution == SW_ATTR_IO && s->owner != p)) {
+		process_table__put(m->processes, p);
+		return;
+	}
+	sockets__set_owner(m, s, p, r->attribution);
+	if (is_act(r))
+		s->owned_ns = r->time_ns;
+	s->doubtful = false;
 }
 
 /* A live socket stands where a record opens one: its close was lost. */
@@ -331,6 +353,33 @@ static int apply_accept(struct model *m, const struct sw_record *r)
 	return 0;
 }
 
+/* A process took the socket into use: news when it is not the owner, or was only thought to be. */
+static int apply_owner(struct model *m, const struct sw_record *r)
+{
+	struct sock *s = sockets__find(m, r->cookie);
+	struct process *user, *prev;
+	struct update u = { .event = EV_OWNER, .time_ns = r->time_ns, .sock = s, .tid = r->tid };
+
+	/* A socket that nothing has told of yet: a look will tell, and find who holds it. */
+	if (!s || s->minisock || s->direction == SW_DIR_LISTEN || r->time_ns < s->owned_ns)
+		return 0;
+	user = record__process(m, &r->owner, r);
+	if (!user || (user == s->owner && has_known_owner(s))) {
+		process_table__put(m->processes, user);
+		return user ? 0 : -ENOMEM;
+	}
+	prev = process__ref(s->owner);
+	sockets__set_owner(m, s, user, SW_ATTR_IO);
+	s->owned_ns = r->time_ns;
+	s->doubtful = false;
+	if (r->inode)
+		s->inode = r->inode;
+	u.prev_owner = prev;
+	tell(m, &u);
+	process_table__put(m->processes, prev);
+	return 0;
+}
+
 static int apply_state(struct model *m, const struct sw_record *r)
 {
 	struct sock *s = sockets__find(m, r->cookie);
@@ -457,6 +506,8 @@ int record__apply(struct model *m, const struct sw_record *r)
 		return apply_open(m, r);
 	case SW_REC_ACCEPT:
 		return apply_accept(m, r);
+	case SW_REC_OWNER:
+		return apply_owner(m, r);
 	case SW_REC_ESTABLISHED:
 		return apply_established(m, r);
 	case SW_REC_STATE:
@@ -473,8 +524,11 @@ int model__record(struct model *m, const void *data, size_t size)
 	if (err)
 		return err;
 	m->last_record_ns = ((const struct sw_record *)data)->time_ns;
-	/* What is older than the dump, behind a slow reader, is not what the dump must be corrected by. */
-	if (m->dumping && m->last_record_ns >= m->dump_ns)
+	/*
+	 * What is older than the dump, behind a slow reader, is not what the dump must be corrected by; but who uses a socket
+	 * no dump shows.
+	 */
+	if (m->dumping && (m->last_record_ns >= m->dump_ns || ((const struct sw_record *)data)->kind == SW_REC_OWNER))
 		return dump__keep(m, data, size);
 	return record__apply(m, data);
 }

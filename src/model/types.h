@@ -101,11 +101,13 @@ struct sock {
 	bool accepted; /* its accept was told; a socket is accepted once */
 	bool untold;   /* a listener whose port is not known yet: told when it is */
 	bool searched; /* polls: its holder was looked for in vain */
+	bool doubtful; /* records were lost since its owner was told: another one may have taken it */
 	uint16_t holder_count;
 	uint32_t seq;		    /* of the last record, 0: none */
 	struct holder *holders;	    /* owned, NULL when none is known */
 	struct sock *next_listener; /* of a listener: the next one with its namespace and port */
 	uint64_t opened_ns;	    /* 0: before we looked */
+	uint64_t owned_ns;	    /* time of what the owner is known by: its act, or the look that found it */
 	uint64_t seen_ns;	    /* time of the last record, or of the dump that listed it */
 	uint64_t deadline_ns;	    /* of a minisock: when the kernel should have dropped it */
 };

@@ -83,6 +83,14 @@ const struct hook hook_table[BPF_HOOKS] = {
 	  .plans = ALL_PLANS,
 	  .required = true,
 	  .legacy = true },
+	{ .name = "tp_btf/sock_send_length",
+	  .purpose = "who writes to a connection, and takes it over",
+	  .program = "io_send",
+	  .plans = ALL_PLANS },
+	{ .name = "tp_btf/tcp_rcv_space_adjust",
+	  .purpose = "who reads from a connection, and takes it over",
+	  .program = "io_receive",
+	  .plans = ALL_PLANS },
 };
 
 static const char *const plan_names[BPF_PLANS] = {

@@ -403,6 +403,19 @@ static bool is_held(const struct host_sock *s)
 	return s->holders && (s->state != STATE_CLOSE);
 }
 
+static bool is_usable(const struct host_sock *s)
+{
+	return s->holders && is_connection(s) && s->state != STATE_SYN_SENT;
+}
+
+static void do_use(struct host *h)
+{
+	struct host_sock *s = pick(h, is_usable);
+
+	if (s)
+		host_wire__use(h, s, any_holder(h, s));
+}
+
 /* A child process starts with its parent's socket, or a process dies and its pid goes to another. */
 static void do_process(struct host *h)
 {
@@ -463,8 +476,8 @@ void host__step(struct host *h)
 		void (*fn)(struct host *h);
 	} actions[] = {
 		{ 3, do_listen },	    { 10, do_connect },	     { 6, do_idle },	 { 14, do_syn },
-		{ 14, do_complete },	    { 12, do_accept },	     { 34, do_advance }, { 4, do_process },
-		{ 2, close_some_listener }, { 1, disturb_timewait },
+		{ 14, do_complete },	    { 12, do_accept },	     { 26, do_advance }, { 4, do_process },
+		{ 2, close_some_listener }, { 1, disturb_timewait }, { 8, do_use },
 	};
 	uint64_t at = host__roll(h, 100);
 

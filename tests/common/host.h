@@ -34,6 +34,7 @@ struct host_sock {
 	/* lives */
 	uint64_t holders;
 	uint64_t ever;	       /* held it at some time */
+	int user;	       /* 1 + the life that the hooks saw take it into use last; 0: none */
 	uint64_t came_through; /* cookie of the listener; 0: none */
 	/* what the kernel side keeps */
 	uint32_t seq;

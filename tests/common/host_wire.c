@@ -53,7 +53,7 @@ static union wire fill(struct host *h, const struct host_sock *s, uint8_t kind, 
 
 static void emit_record(struct host *h, struct host_sock *s, union wire *w)
 {
-	w->base.seq = s->seq;
+	w->base.seq = w->base.kind == SW_REC_OWNER ? 0 : s->seq;
 	w->base.direction = s->direction;
 	w->base.attribution = s->owner.attribution;
 	w->base.owner = s->owner.process;
@@ -77,6 +77,7 @@ static void send_open(struct host *h, struct host_sock *s, uint8_t old_state, in
 	s->owner.process = host__process(h, life);
 	s->owner.attribution = listens ? SW_ATTR_LISTEN : SW_ATTR_CONNECT;
 	s->direction = listens ? SW_DIR_LISTEN : SW_DIR_OUT;
+	s->user = life + 1;
 	s->seq++;
 	s->opened_ns = w.base.time_ns;
 	if (host__roll(h, 2)) /* not bound before: the port is chosen later, of connect the address too */
@@ -91,7 +92,7 @@ static void become_child(struct host_sock *s)
 {
 	s->seq = 0;
 	s->direction = SW_DIR_IN;
-	if (s->owner.attribution)
+	if (s->owner.attribution && s->owner.attribution != SW_ATTR_ACCEPT && s->owner.attribution != SW_ATTR_IO)
 		s->owner.attribution = SW_ATTR_LISTENER;
 }
 
@@ -192,7 +193,27 @@ void host_wire__accept(struct host *h, struct host_sock *s, int life)
 	w.base.attribution = owner.attribution;
 	w.base.direction = SW_DIR_IN;
 	w.base.owner = owner.process;
+	if (s->cookie) /* else a look may come first, and find the holders alone */
+		s->user = life + 1;
 	h->emit(h->ctx, &w, s);
+}
+
+void host_wire__use(struct host *h, struct host_sock *s, int life)
+{
+	struct sw_owner owner = { .attribution = SW_ATTR_IO, .process = host__process(h, life) };
+	union wire w;
+
+	if (!h->attached)
+		return;
+	cookie_of(h, s);
+	take_claim(s);
+	s->user = life + 1;
+	if (s->owner.process.pid == owner.process.pid && s->owner.process.start_ns == owner.process.start_ns &&
+	    s->owner.attribution != SW_ATTR_LISTENER)
+		return;
+	s->owner = owner;
+	w = fill(h, s, SW_REC_OWNER, s->state);
+	emit_record(h, s, &w);
 }
 
 bool host__row(struct host *h, int slot, struct row *ret)

@@ -13,5 +13,7 @@ void host_wire__close(struct host *h, struct host_sock *s, struct host_sock *tim
 /* s becomes a full socket in SYN_RECV, a child of l. */
 void host_wire__clone(struct host_sock *s, const struct host_sock *l);
 void host_wire__accept(struct host *h, struct host_sock *s, int life);
+/* life reads or writes. */
+void host_wire__use(struct host *h, struct host_sock *s, int life);
 
 #endif

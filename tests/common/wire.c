@@ -32,6 +32,7 @@ union wire wire__record(uint8_t kind, uint64_t cookie, uint64_t time_ns, uint16_
 		[SW_REC_ESTABLISHED] = { STATE_SYN_RECV, STATE_ESTABLISHED, SW_DIR_IN },
 		[SW_REC_STATE] = { STATE_ESTABLISHED, STATE_CLOSE_WAIT, SW_DIR_UNKNOWN },
 		[SW_REC_CLOSE] = { STATE_LAST_ACK, STATE_CLOSE, SW_DIR_UNKNOWN },
+		[SW_REC_OWNER] = { STATE_ESTABLISHED, STATE_ESTABLISHED, SW_DIR_UNKNOWN },
 	};
 	union wire w = { .base = { 0 } };
 

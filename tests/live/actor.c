@@ -31,7 +31,9 @@ static const char *const op_names[] = {
 	[ACTOR_ACCEPT] = "accept",     [ACTOR_SEND] = "send",	    [ACTOR_RECV] = "recv",
 	[ACTOR_SHUTDOWN] = "shutdown", [ACTOR_LINGER0] = "linger",  [ACTOR_CLOSE] = "close",
 	[ACTOR_DESCRIBE] = "describe", [ACTOR_THREAD] = "thread",   [ACTOR_FORK] = "fork",
-	[ACTOR_EXIT] = "exit",
+	[ACTOR_EXIT] = "exit",	       [ACTOR_DUP] = "dup",	    [ACTOR_PASS] = "pass",
+	[ACTOR_TAKE] = "take",	       [ACTOR_GETFD] = "getfd",	    [ACTOR_EXEC] = "exec",
+	[ACTOR_POLL] = "poll",
 };
 
 /* Runs between fork and exec: async-signal-safe calls only, but for setenv in a single-threaded child. */
@@ -110,6 +112,15 @@ struct actor *actor__thread(struct actor *actor)
 struct actor *actor__fork(struct actor *actor)
 {
 	return branch(actor, ACTOR_FORK);
+}
+
+void actor__exec(struct actor *actor, const char *comm, int fd)
+{
+	struct actor_command c = { .op = ACTOR_EXEC, .fd = fd };
+
+	snprintf(c.comm, sizeof(c.comm), "%s", comm);
+	actor__must(actor, &c);
+	memcpy(actor->comm, c.comm, sizeof(actor->comm));
 }
 
 void actor__free(struct actor *actor)

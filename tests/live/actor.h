@@ -23,8 +23,8 @@ enum actor_op {
 	ACTOR_CONNECT,	 /* address, port, protocol, bind_port, nonblock, fastopen (with bytes), ring; then CONNECTED */
 	ACTOR_CONNECTED, /* fd: wait until a connect under way is over */
 	ACTOR_ACCEPT,	 /* fd, ring */
-	ACTOR_SEND,	 /* fd, bytes */
-	ACTOR_RECV,	 /* fd, bytes: reads until that many or the end; result is their number */
+	ACTOR_SEND,	 /* fd, bytes, way */
+	ACTOR_RECV,	 /* fd, bytes, way: reads until that many or the end; result is their number */
 	ACTOR_SHUTDOWN,	 /* fd, how */
 	ACTOR_LINGER0,	 /* fd: close will send RST */
 	ACTOR_CLOSE,	 /* fd */
@@ -32,7 +32,17 @@ enum actor_op {
 	ACTOR_THREAD,	 /* lane */
 	ACTOR_FORK,	 /* lane */
 	ACTOR_EXIT,	 /* of the process, or of the thread when it serves the lane */
+	/* actor_share.c */
+	ACTOR_DUP,   /* fd: the reply's is the copy */
+	ACTOR_PASS,  /* fd, pid: to an actor that has said TAKE before, or will (SCM_RIGHTS) */
+	ACTOR_TAKE,  /* the reply's fd is what was passed */
+	ACTOR_GETFD, /* fd, pid: the reply's is a copy of the other process's (pidfd_getfd) */
+	ACTOR_EXEC,  /* comm, fd: the same program again, which serves the lane; of its sockets it keeps fd */
+	ACTOR_POLL,  /* fd: whether it can be read */
 };
+
+/* How SEND and RECV do it; all but the first transfer bytes at once, at most 4096. */
+enum actor_way { ACTOR_CALL, ACTOR_FILE, ACTOR_SENDFILE, ACTOR_SPLICE, ACTOR_URING, ACTOR_URING_ASYNC };
 
 enum actor_ring { ACTOR_SYSCALL, ACTOR_RING_INLINE, ACTOR_RING_ASYNC };
 
@@ -49,6 +59,9 @@ struct actor_command {
 	uint32_t bytes;
 	int how; /* SHUT_* */
 	int lane;
+	enum actor_way way;
+	uint32_t pid;
+	char comm[16];
 };
 
 /* One end as the tracker should show it: an IPv4-mapped pair is IPv4 (trap T10). */
@@ -93,6 +106,8 @@ struct actor *actor__spawn(const struct actor_config *config);
 /* Thread or forked child of the process of actor, which must be one that spawn returned. */
 struct actor *actor__thread(struct actor *actor);
 struct actor *actor__fork(struct actor *actor);
+/* A program of that comm in its place; fd (-1: none) stays open in it. */
+void actor__exec(struct actor *actor, const char *comm, int fd);
 /* End the process (of a thread's actor: only the lane) and, if it is our child, reap it. Takes NULL. */
 void actor__free(struct actor *actor);
 

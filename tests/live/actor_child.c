@@ -174,6 +174,8 @@ static int do_transfer(const struct actor_command *c)
 	char buffer[4096] = { 0 };
 	uint32_t done = 0;
 
+	if (c->way != ACTOR_CALL)
+		return actor_share__transfer(c);
 	while (done < c->bytes) {
 		size_t want = c->bytes - done < sizeof(buffer) ? c->bytes - done : sizeof(buffer);
 		ssize_t n = c->op == ACTOR_SEND ? send(c->fd, buffer, want, MSG_NOSIGNAL)
@@ -233,7 +235,14 @@ static int do_fork(int lane)
 	_exit(0);
 }
 
-static int act(const struct actor_command *c, struct actor_reply *reply)
+static int do_poll(int fd)
+{
+	struct pollfd poll_fd = { .fd = fd, .events = POLLIN };
+
+	return poll(&poll_fd, 1, 5000) == 1 ? 0 : -1;
+}
+
+static int act(const struct actor_command *c, struct actor_reply *reply, int lane)
 {
 	static const struct linger reset = { .l_onoff = 1, .l_linger = 0 };
 
@@ -262,6 +271,19 @@ static int act(const struct actor_command *c, struct actor_reply *reply)
 		return do_thread(c->lane);
 	case ACTOR_FORK:
 		return do_fork(c->lane);
+	case ACTOR_DUP:
+		reply->fd = fcntl(c->fd, F_DUPFD_CLOEXEC, 0);
+		return reply->fd;
+	case ACTOR_PASS:
+		return actor_share__pass(c);
+	case ACTOR_TAKE:
+		return actor_share__take(reply);
+	case ACTOR_GETFD:
+		return actor_share__getfd(c, reply);
+	case ACTOR_EXEC:
+		return actor_share__exec(c, lane);
+	case ACTOR_POLL:
+		return do_poll(c->fd);
 	case ACTOR_DESCRIBE:
 	case ACTOR_EXIT:
 		return 0;
@@ -278,7 +300,7 @@ static void serve(int lane)
 		struct actor_reply reply = { .fd = command.fd };
 
 		errno = 0;
-		reply.result = act(&command, &reply);
+		reply.result = act(&command, &reply, lane);
 		reply.error = reply.result < 0 ? errno : 0;
 		reply.pid = (uint32_t)getpid();
 		reply.tid = (uint32_t)gettid();
@@ -303,8 +325,13 @@ int actor__main(void)
 {
 	prctl(PR_SET_NAME, getenv(ACTOR_ENVIRONMENT));
 	signal(SIGCHLD, SIG_IGN);
+	const char *again = getenv(ACTOR_AGAIN);
+	int lane = again ? atoi(again) : 0;
+
 	for (int i = 0; i < ACTOR_LANES; i++)
 		fcntl(ACTOR_LANE_FD + i, F_SETFD, FD_CLOEXEC);
-	serve(0);
+	if (again)
+		hello(lane);
+	serve(lane);
 	return 0;
 }

@@ -41,6 +41,8 @@ static const char *const hooks[] = {
 	"iter/tcp",
 	"fentry/security_sock_graft",
 	"kprobe/security_sock_graft",
+	"tp_btf/sock_send_length",
+	"tp_btf/tcp_rcv_space_adjust",
 };
 /* The rest depend on the kernel. */
 #define HOOKS_EVERYWHERE 3

@@ -30,6 +30,8 @@ static union wire record(uint8_t kind, uint64_t cookie, uint32_t seq, uint64_t t
 		attribution = SW_ATTR_LISTEN;
 	else if (kind == SW_REC_ESTABLISHED)
 		attribution = SW_ATTR_LISTENER;
+	else if (kind == SW_REC_OWNER)
+		attribution = SW_ATTR_IO;
 	if (pid)
 		wire__own(&r, attribution, &owner);
 	return r;
@@ -448,10 +450,10 @@ static void every_truncation_is_refused(void **state)
 {
 	struct watch *w = *state;
 
-	for (int kind = SW_REC_CONNECT; kind <= SW_REC_CLOSE; kind++) {
+	for (int kind = SW_REC_CONNECT; kind <= SW_REC_OWNER; kind++) {
 		union wire r = record((uint8_t)kind, 1, 1, 10, 100);
 
-		if (kind <= SW_REC_ACCEPT)
+		if (kind <= SW_REC_ACCEPT || kind == SW_REC_OWNER)
 			wire__set_cmdline(&r, "server", 6);
 		for (size_t size = 0; size < wire__size(&r); size++) {
 			void *copy = malloc(size ? size : 1);
@@ -488,7 +490,7 @@ static void every_bad_field_is_refused(void **state)
 		{ offsetof(struct sw_record, version), 0 },
 		{ offsetof(struct sw_record, version), SW_RECORD_VERSION + 1 },
 		{ offsetof(struct sw_record, kind), 0 },
-		{ offsetof(struct sw_record, kind), SW_REC_CLOSE + 1 },
+		{ offsetof(struct sw_record, kind), SW_REC_OWNER + 1 },
 		{ offsetof(struct sw_record, attribution), SW_ATTR_MAX },
 		{ offsetof(struct sw_record, direction), SW_DIR_LISTEN + 1 },
 		{ offsetof(struct sw_record, new_state), 0 },

@@ -76,8 +76,8 @@ __attribute__((format(printf, 2, 3), noreturn)) static void die(const struct run
 /* ---- the ring */
 
 /*
- * An accept is sent outside the socket's lock: it may trade places with a transition of the socket (trap T11), but not
- * with its establishment, which the call waits for.
+ * An accept or a use is sent outside the socket's lock, without a number: it may trade places with a transition of the
+ * socket (trap T11), but not with its establishment, which the call waits for.
  */
 static void trade_places(struct run *r)
 {
@@ -90,8 +90,8 @@ static void trade_places(struct run *r)
 
 		if (old->cookie != new->cookie)
 			continue;
-		if ((old->kind == SW_REC_ACCEPT) == (new->kind == SW_REC_ACCEPT) || r->traded[at] ||
-		    old->kind == SW_REC_ESTABLISHED || host__roll(&r->host, 3))
+		if (!old->seq == !new->seq || r->traded[at] || old->kind == SW_REC_ESTABLISHED ||
+		    (old->kind == SW_REC_CONNECT && new->kind == SW_REC_OWNER) || host__roll(&r->host, 3))
 			return;
 		r->traded[at] = r->traded[r->last - 1] = true;
 		moved = r->ring[at];
@@ -113,10 +113,11 @@ static void take_emitted(void *ctx, const union wire *w, const struct host_sock 
 		.kind = w->base.kind,
 		/*
 		 * Established before the hooks were there: with an inode, but no cookie, it is found by the dump. A state
-		 * of a socket that was there first is told only when the dump has listed it.
+		 * of a socket that was there first is told only when the dump has listed it. That somebody uses a socket
+		 * is told only when it is news to the model.
 		 */
 		.untold = (!w->base.cookie && w->base.new_state != STATE_SYN_RECV) ||
-			  (w->base.kind == SW_REC_STATE && !who->opened_ns),
+			  (w->base.kind == SW_REC_STATE && !who->opened_ns) || w->base.kind == SW_REC_OWNER,
 	};
 	if (host__roll(&r->host, 100) < r->drop_percent) {
 		r->dropped++;
@@ -426,6 +427,8 @@ static void check_live(struct run *r, const struct host_sock *truth, bool repair
 	if (!knows_state(r, s, truth, repaired))
 		die(r, "cookie %llu: state %d is %d", cookie, s->state, truth->state);
 	check_owner(r, s);
+	if (!r->lossy && truth->user && (!s->owner || host__life(&r->host, s->owner) != truth->user - 1))
+		die(r, "cookie %llu: life %d uses it, not the owner that is told", cookie, truth->user - 1);
 	if (truth->inode && (!s->owner || s->attribution == SW_ATTR_LISTENER))
 		die(r, "cookie %llu, state %d: its holder is not known", cookie, truth->state);
 }

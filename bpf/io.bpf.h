@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * First use takes over: a process that reads or writes a TCP socket it does not own becomes its owner. The hooks run in
+ * the caller of every send and receive, so what matters is the cost of the usual case, the owner itself.
+ *
+ * Sends: sock_send_length (from 6.3), also for write, sendfile, splice and io_uring. Receives: tcp_rcv_space_adjust, also
+ * for read, splice, io_uring and TCP_ZEROCOPY_RECEIVE; sock_recv_length would miss splice, and sees every other family.
+ */
+#ifndef SOCKWATCH_IO_BPF_H
+#define SOCKWATCH_IO_BPF_H
+
+/*
+ * Two processes that use one socket in turn would make each call a change of owner. A process takes a socket over with
+ * its first use of it. One that has used it before, and lost it to another since, takes it again only this long after
+ * the last change: what is told is bounded by the number of users and by time, and the last user is right again soon.
+ */
+#define TAKE_AGAIN_NS 1000000000ULL
+
+#define NS_PER_TICK 10000000ULL /* USER_HZ, include/asm-generic/param.h: what a claim's start time is rounded down to */
+#define PF_KTHREAD  0x00200000	/* include/linux/sched.h */
+
+/* Of a pid, modulo 64. Two processes that share a bit: the second one waits as if it had used the socket before. */
+static __always_inline __u64 user_bit(__u32 pid)
+{
+	return 1ULL << (pid & 63);
+}
+
+static __always_inline bool is_same(const struct sw_process *p, const struct sw_process *me)
+{
+	return p->pid == me->pid && me->start_ns - p->start_ns < NS_PER_TICK;
+}
+
+/*
+ * The owner that info has is compared with the current process, me. True: it is news that me uses the socket, and me is
+ * the owner now.
+ */
+static __always_inline bool take_over(struct sock_info *info, const struct sw_process *me)
+{
+	struct sw_owner *owner = &info->owner;
+	bool known = owner->attribution != SW_ATTR_NONE && owner->attribution != SW_ATTR_LISTENER;
+	__u64 users, now;
+
+	if (known && is_same(&owner->process, me)) {
+		owner->process.start_ns = me->start_ns; /* exactly: the next look is a short one */
+		return false;
+	}
+	users = known ? info->users | user_bit(owner->process.pid) : 0;
+	now = bpf_ktime_get_boot_ns();
+	if (users & user_bit(me->pid) && now - info->taken_ns < TAKE_AGAIN_NS)
+		return false;
+	info->users = users | user_bit(me->pid);
+	info->taken_ns = now;
+	owner->process = *me;
+	owner->attribution = SW_ATTR_IO;
+	return true;
+}
+
+static __always_inline void tell_owner(struct change *c, const struct sock_info *info)
+{
+	struct socket *socket = c->sk->sk_socket;
+	struct sw_record *r;
+	__u8 flag;
+
+	c->tp = bpf_skc_to_tcp_sock(c->sk);
+	if (!c->tp)
+		return;
+	c->netns = c->sk->__sk_common.skc_net.net->ns.inum;
+	if (compat_is_mptcp(c->tp))
+		c->flags = SW_F_MPTCP;
+	if (socket)
+		c->inode = socket->file->f_inode->i_ino; /* fault-proof */
+	r = reserve_by(&info->owner.process, &flag);
+	if (!r)
+		return;
+	fill_sock(r, c);
+	fill_info(r, info);
+	r->flags |= flag;
+	r->kind = SW_REC_OWNER;
+	r->seq = 0; /* not counted: this runs outside the socket's lock */
+	r->tid = TASK_READ(compat_task(), pid);
+	bpf_ringbuf_submit(r, 0);
+}
+
+static __always_inline bool is_owned_by_current(const struct sw_owner *owner)
+{
+	struct task_struct *task = compat_task();
+	struct task_struct *leader = TASK_READ(task, group_leader);
+
+	return owner->process.pid == (__u32)TASK_READ(task, tgid) &&
+	       owner->process.start_ns == TASK_READ(leader, start_boottime) && owner->attribution != SW_ATTR_LISTENER;
+}
+
+/*
+ * The current process is not known to be the owner. True: it is now. Also the first use of an accepted socket, by whoever
+ * accepted it, comes here: that writes the owner onto the socket, where it does not depend on the array's size.
+ */
+static __always_inline bool on_use(struct change *c)
+{
+	struct sock_info *info = sock_info(c);
+	struct sw_process me;
+	bool is_owner;
+
+	/* Busy: somebody else is at it, on another CPU. The next use will do. */
+	if (!info || __sync_val_compare_and_swap(&info->busy, 0, 1))
+		return false;
+	update_owner(c->cookie, info);
+	is_owner = is_owned_by_current(&info->owner);
+	if (!is_owner) {
+		read_process(&me);
+		if (take_over(info, &me))
+			tell_owner(c, info);
+		is_owner = is_owned_by_current(&info->owner);
+	}
+	__sync_lock_test_and_set(&info->busy, 0);
+	return is_owner;
+}
+
+/*
+ * The cookie of an MPTCP socket can be its listener's, so its storage is asked each time. What there is to know lies with
+ * the first subflow, to which no trusted pointer leads: every connection's first use is told, and user space, which
+ * knows the owner, drops what is no news.
+ */
+static __always_inline void on_mptcp_io(const struct change *c)
+{
+	struct sock_info *info = sock_info(c);
+	struct sock *sk = c->sk;
+	struct sw_process me;
+	struct accepted a;
+	struct sw_record *r;
+	__u8 flag;
+
+	if (!info || __sync_val_compare_and_swap(&info->busy, 0, 1))
+		return;
+	read_process(&me);
+	if (take_over(info, &me) && read_accepted(sk, BPF_CORE_READ(sk, sk_socket), &a)) {
+		r = reserve_by(&me, &flag);
+		if (r) {
+			fill_accepted(r, &a);
+			r->flags |= flag;
+			r->kind = SW_REC_OWNER;
+			r->direction = SW_DIR_UNKNOWN;
+			r->attribution = SW_ATTR_IO;
+			r->tid = TASK_READ(compat_task(), pid);
+			r->owner = me;
+			bpf_ringbuf_submit(r, 0);
+		}
+	}
+	__sync_lock_test_and_set(&info->busy, 0);
+}
+
+static __always_inline int on_io(struct sock *sk)
+{
+	struct change c = { .sk = sk, .cookie = sk->__sk_common.skc_cookie.counter };
+
+	if (last_uses[c.cookie & (USES_MAX - 1)] == use_of_current(c.cookie))
+		return 0;
+	if (sk->sk_protocol != IPPROTO_TCP && sk->sk_protocol != IPPROTO_MPTCP)
+		return 0;
+	/* Kernel threads own nothing, and nobody owns the kernel's sockets (NFS sends in the caller of write). */
+	if (TASK_READ(compat_task(), flags) & PF_KTHREAD || BPF_CORE_READ_BITFIELD_PROBED(sk, sk_kern_sock))
+		return 0;
+	c.cookie = sock_cookie(sk);
+	if (!c.cookie)
+		return 0;
+	c.old = c.new = sk->__sk_common.skc_state;
+	if (sk->sk_protocol == IPPROTO_MPTCP && !legacy)
+		on_mptcp_io(&c);
+	else if (on_use(&c))
+		confirm_use(c.cookie);
+	return 0;
+}
+
+#endif
