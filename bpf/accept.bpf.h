@@ -56,6 +56,13 @@ static __always_inline bool read_socket(struct accepted *a, struct socket *socke
 	       file; /* else it is none, or another thread has put something else there */
 }
 
+/* The same where the socket is known. */
+static __always_inline void use_socket(struct accepted *a, struct sock *sk, struct socket *socket)
+{
+	a->sk = sk;
+	a->inode = BPF_CORE_READ((struct socket_alloc *)socket, vfs_inode.i_ino);
+}
+
 /* The TCP socket sk: for MPTCP its first subflow. False: something else. */
 static __always_inline bool read_common(struct accepted *a)
 {
@@ -150,8 +157,7 @@ static __always_inline int on_grafted(struct sock *sk, struct socket *socket)
 {
 	struct accepted a;
 
-	a.sk = sk;
-	a.inode = BPF_CORE_READ((struct socket_alloc *)socket, vfs_inode.i_ino);
+	use_socket(&a, sk, socket);
 	return on_accepted(&a);
 }
 

@@ -132,7 +132,8 @@ static __always_inline void on_mptcp_io(const struct change *c)
 	if (!info || __sync_val_compare_and_swap(&info->busy, 0, 1))
 		return;
 	read_process(&me);
-	if (take_over(info, &me) && read_accepted(sk, BPF_CORE_READ(sk, sk_socket), &a)) {
+	use_socket(&a, sk, BPF_CORE_READ(sk, sk_socket));
+	if (take_over(info, &me) && read_common(&a)) {
 		r = reserve_by(&me, &flag);
 		if (r) {
 			fill_accepted(r, &a);
