@@ -37,9 +37,8 @@ enum filter_fact {
 	FILTER_NETNS = 1 << 5,
 	FILTER_INODE = 1 << 6,
 	FILTER_COOKIE = 1 << 7,
-	FILTER_DEVICE = 1 << 8, /* dev */
-	FILTER_MARK = 1 << 9,	/* fwmark */
-	FILTER_CONTAINER = 1 << 10,
+	FILTER_DEVICE = 1 << 8,				      /* dev */
+	FILTER_MARK = 1 << 9,				      /* fwmark */
 	FILTER_OWNER = FILTER_PID | FILTER_COMM | FILTER_EXE, /* the facts that need /proc or a record */
 };
 
@@ -65,6 +64,7 @@ struct filter_subject {
 	uint8_t remote[16]; /* AF_INET6 with an IPv4-mapped address matches as IPv4 too */
 	/* Host order. Netlink: port id; packet: local_port is the interface; vsock: port. Unix has none: 0 */
 	uint32_t local_port, remote_port;
+	bool local_port_unknown; /* a socket that connects, in the stream */
 	/* Netlink: protocol; packet: protocol (ETH_P_*, host order), local only; vsock: CID */
 	uint32_t local_id, remote_id;
 	const char *path, *peer_path; /* unix; an abstract name begins with '@'; NULL: has none */
@@ -76,8 +76,7 @@ struct filter_subject {
 	uint64_t cookie;
 	uint64_t cgroup_id; /* of cgroup v2; 0 and cgroup set: only the path is known; 0 and NULL: in none */
 	const char *cgroup; /* path below the root of cgroup v2 */
-	const char *container;
-	uint32_t pid; /* of the owner, as are comm and exe */
+	uint32_t pid;	    /* of the owner, as are comm and exe */
 	const char *comm;
 	const char *exe;
 };
@@ -111,7 +110,7 @@ struct filter_env {
  */
 struct filter_error {
 	char message[192];
-	char text[128];
+	char text[320];
 	unsigned int column;
 };
 
