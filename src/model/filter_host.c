@@ -5,11 +5,9 @@
  */
 #include <arpa/inet.h>
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/cleanup.h"
 #include "model/filter_parse.h"
 
 /* One condition on its way: each part adds a node, joined by "and". */
@@ -69,7 +67,7 @@ static bool is_any(const char *s)
 
 static int bad(const struct host *h, const char *what, const char *name)
 {
-	return filter_parser__bad(h->p, 0, what, name);
+	return filter_parser__bad(h->p, what, name);
 }
 
 /* What was added last is one more part of the condition. */
@@ -370,27 +368,32 @@ static char *strip_family(char *text, uint16_t *family)
 	return text;
 }
 
+static int parse_host(struct host *h, char *text)
+{
+	int err;
+
+	text = strip_family(text, &h->family);
+	if (h->family == AF_UNIX)
+		err = parse_unix(h, text);
+	else if (h->family == AF_PACKET || h->family == AF_NETLINK || h->family == AF_VSOCK)
+		err = parse_other(h, text);
+	else
+		err = parse_inet(h, text);
+	if (!err && h->compare != FILTER_EQ && (h->any || h->family == AF_UNIX))
+		return bad(h, "< and > need a port", NULL);
+	if (!err && h->any)
+		err = add(h, &(struct filter_node){ .op = FILTER_ANY });
+	return err;
+}
+
 int filter_value__host(struct filter_parser *p, const struct filter_field *field, enum filter_compare compare,
 		       uint16_t *ret)
 {
 	struct host h = { .p = p, .field = field, .compare = compare, .family = p->env->family, .any = true };
-	_cleanup_free_ char *copy = strdup(p->word.value);
-	char *text;
-	int err;
+	char *text = strdup(p->word.value);
+	int err = text ? parse_host(&h, text) : -ENOMEM;
 
-	if (!copy)
-		return -ENOMEM;
-	text = strip_family(copy, &h.family);
-	if (h.family == AF_UNIX)
-		err = parse_unix(&h, text);
-	else if (h.family == AF_PACKET || h.family == AF_NETLINK || h.family == AF_VSOCK)
-		err = parse_other(&h, text);
-	else
-		err = parse_inet(&h, text);
-	if (!err && compare != FILTER_EQ && (h.any || h.family == AF_UNIX))
-		return filter_parser__bad(p, 0, "< and > need a port", NULL);
-	if (!err && h.any)
-		err = add(&h, &(struct filter_node){ .op = FILTER_ANY });
+	free(text);
 	if (!err)
 		*ret = h.at;
 	return err;

@@ -146,7 +146,7 @@ static void show_place(const struct filter_lexer *l, size_t at, struct filter_er
 		snprintf(e->text + n, sizeof(e->text) - n, "...");
 }
 
-int filter_parser__bad(struct filter_parser *p, size_t n, const char *what, const char *name)
+void filter_parser__tell(struct filter_parser *p, const char *what, const char *name)
 {
 	char shown[128];
 
@@ -157,6 +157,5 @@ int filter_parser__bad(struct filter_parser *p, size_t n, const char *what, cons
 	} else {
 		snprintf(p->error->message, sizeof(p->error->message), "%s", what);
 	}
-	show_place(&p->lexer, p->word.at + n, p->error);
-	return -EINVAL;
+	show_place(&p->lexer, p->word.at, p->error);
 }

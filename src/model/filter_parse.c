@@ -100,7 +100,7 @@ static int take_value(struct filter_parser *p, const char *wanted)
 {
 	filter_lexer__value(&p->lexer, p->nested, &p->word);
 	if (at_end(p))
-		return filter_parser__bad(p, 0, wanted, NULL);
+		return filter_parser__bad(p, wanted, NULL);
 	take(p);
 	return 0;
 }
@@ -123,7 +123,7 @@ int filter_parser__add(struct filter_parser *p, const struct filter_node *n, uin
 	int err;
 
 	if (f->count == FILTER_NODES_MAX)
-		return filter_parser__bad(p, 0, "too many terms", NULL);
+		return filter_parser__bad(p, "too many terms", NULL);
 	if (f->count == f->size) {
 		err = grow(f);
 		if (err)
@@ -172,7 +172,7 @@ static int state_by_name(struct filter_parser *p, uint32_t *ret)
 			return 0;
 		}
 	}
-	return filter_parser__bad(p, 0, "no state is called", p->word.value);
+	return filter_parser__bad(p, "no state is called", p->word.value);
 }
 
 /* { state NAME | exclude NAME }: the first word says whether the set begins empty or full. */
@@ -223,7 +223,7 @@ static int parse_comparison(struct filter_parser *p, const struct filter_field *
 	take(p);
 	operator= take_operator(p);
 	if (compares[operator] != FILTER_EQ && !field->ordered)
-		return filter_parser__bad(p, 0, "only = and != go with", field->name);
+		return filter_parser__bad(p, "only = and != go with", field->name);
 	err = take_value(p, "a value is missing");
 	if (!err)
 		err = field->value(p, field, compares[operator], &at);
@@ -264,7 +264,7 @@ static int parse_parentheses(struct filter_parser *p, uint16_t *ret)
 		return err;
 	if (at_end(p)) {
 		p->word = open;
-		return filter_parser__bad(p, 0, "this parenthesis is not closed", NULL);
+		return filter_parser__bad(p, "this parenthesis is not closed", NULL);
 	}
 	take(p);
 	*ret = at;
@@ -275,7 +275,7 @@ static int parse_parentheses(struct filter_parser *p, uint16_t *ret)
 static int parse_simple(struct filter_parser *p, uint16_t *ret)
 {
 	if (at_end(p))
-		return filter_parser__bad(p, 0, "something is missing at the end", NULL);
+		return filter_parser__bad(p, "something is missing at the end", NULL);
 	if (is_word(p, "(", NULL, NULL))
 		return parse_parentheses(p, ret);
 	if (is_word(p, "state", "exclude", "excl"))
@@ -287,10 +287,10 @@ static int parse_simple(struct filter_parser *p, uint16_t *ret)
 			return parse_comparison(p, &fields[i], ret);
 	}
 	if (is_word(p, ")", NULL, NULL) && !p->nested)
-		return filter_parser__bad(p, 0, "no parenthesis is open before", ")");
+		return filter_parser__bad(p, "no parenthesis is open before", ")");
 	if (is_word(p, ")", NULL, NULL) || is_word(p, "and", "&", "&&") || is_word(p, "or", "|", "||"))
-		return filter_parser__bad(p, 0, "something is missing before", p->word.value);
-	return filter_parser__bad(p, 0, "unknown word", p->word.value);
+		return filter_parser__bad(p, "something is missing before", p->word.value);
+	return filter_parser__bad(p, "unknown word", p->word.value);
 }
 
 static int parse_term(struct filter_parser *p, uint16_t *ret)
@@ -300,7 +300,7 @@ static int parse_term(struct filter_parser *p, uint16_t *ret)
 
 	peek(p);
 	if (p->depth == FILTER_DEPTH_MAX)
-		return filter_parser__bad(p, 0, "too deep", NULL);
+		return filter_parser__bad(p, "too deep", NULL);
 	p->depth++;
 	if (is_word(p, "!", "not", NULL)) {
 		take(p);

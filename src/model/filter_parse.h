@@ -3,6 +3,8 @@
 #ifndef SOCKWATCH_MODEL_FILTER_PARSE_H
 #define SOCKWATCH_MODEL_FILTER_PARSE_H
 
+#include <errno.h>
+
 #include "model/filter_ast.h"
 
 struct filter_word {
@@ -48,8 +50,13 @@ void filter_lexer__free(struct filter_lexer *l);
 void filter_lexer__key(const struct filter_lexer *l, struct filter_word *w);
 void filter_lexer__value(const struct filter_lexer *l, bool nested, struct filter_word *w);
 
-/* Say what is wrong with p->word, or n bytes into it. -EINVAL. */
-int filter_parser__bad(struct filter_parser *p, size_t n, const char *what, const char *name);
+/* Say what is wrong with p->word; name may be NULL. */
+void filter_parser__tell(struct filter_parser *p, const char *what, const char *name);
+static inline int filter_parser__bad(struct filter_parser *p, const char *what, const char *name)
+{
+	filter_parser__tell(p, what, name);
+	return -EINVAL;
+}
 
 /* A new node at *ret, without text; or a failure that is told. */
 int filter_parser__add(struct filter_parser *p, const struct filter_node *n, uint16_t *ret);

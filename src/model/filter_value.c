@@ -42,7 +42,7 @@ int filter_value__number(struct filter_parser *p, const struct filter_field *fie
 	uint64_t number;
 
 	if (!filter_value__parse(p->word.value, largest(field->fact), &number))
-		return filter_parser__bad(p, 0, "not a number:", p->word.value);
+		return filter_parser__bad(p, "not a number:", p->word.value);
 	return add_number(p, field, compare, number, ret);
 }
 
@@ -58,7 +58,7 @@ static int number_or_name(struct filter_parser *p, const struct filter_field *fi
 	if (!filter_value__parse(p->word.value, UINT32_MAX, &number)) {
 		err = resolve ? resolve(p->env->ctx, p->word.value, &resolved) : -ENOENT;
 		if (err)
-			return err == -ENOMEM ? err : filter_parser__bad(p, 0, unknown, p->word.value);
+			return err == -ENOMEM ? err : filter_parser__bad(p, unknown, p->word.value);
 		number = resolved;
 	}
 	return add_number(p, field, FILTER_EQ, number, ret);
@@ -108,7 +108,7 @@ int filter_value__cgroup(struct filter_parser *p, const struct filter_field *fie
 
 	(void)compare;
 	if (!strpbrk(path, "*?[") && (!p->env->cgroup || p->env->cgroup(p->env->ctx, path, &n.number) || !n.number))
-		return filter_parser__bad(p, 0, "no such cgroup:", path);
+		return filter_parser__bad(p, "no such cgroup:", path);
 	return filter_parser__add_text(p, &n, path, ret);
 }
 
@@ -123,13 +123,13 @@ int filter_value__mark(struct filter_parser *p, const struct filter_field *field
 
 	(void)compare;
 	if (strlen(p->word.value) >= sizeof(text))
-		return filter_parser__bad(p, 0, "not a mark:", p->word.value);
+		return filter_parser__bad(p, "not a mark:", p->word.value);
 	strcpy(text, p->word.value);
 	slash = strchr(text, '/');
 	if (slash)
 		*slash++ = '\0';
 	if (!filter_value__parse(text, UINT32_MAX, &value) || (slash && !filter_value__parse(slash, UINT32_MAX, &mask)))
-		return filter_parser__bad(p, 0, "not a mark:", p->word.value);
+		return filter_parser__bad(p, "not a mark:", p->word.value);
 	n.mark.value = (uint32_t)value;
 	n.mark.mask = (uint32_t)mask;
 	return filter_parser__add(p, &n, ret);

@@ -37,125 +37,125 @@ static struct filter_error refuse(const char *text)
 }
 
 /* The mark under the text, as a user sees it, is the column. */
+static const struct {
+	const char *text, *mark, *message;
+} mistakes[] = {
+	{ "state established and dprt = :443", /**/
+	  "                      ^", "unknown word 'dprt'" },
+	{ "DPORT = :443", /**/
+	  "^", "unknown word 'DPORT'" },
+	{ "dport = :443 or", /**/
+	  "               ^", "something is missing at the end" },
+	{ "or dport = :443", /**/
+	  "^", "something is missing before 'or'" },
+	{ "dport = :1 or and dport = :2", /**/
+	  "              ^", "something is missing before 'and'" },
+	{ "not", /**/
+	  "   ^", "something is missing at the end" },
+	{ "( dport = :443", /**/
+	  "^", "this parenthesis is not closed" },
+	{ "dport = :443 )", /**/
+	  "             ^", "no parenthesis is open before ')'" },
+	{ "( )", /**/
+	  "  ^", "something is missing before ')'" },
+	{ "(dport = )", /**/
+	  "         ^", "a value is missing" },
+	{ "dport", /**/
+	  "     ^", "a value is missing" },
+	{ "dport =", /**/
+	  "       ^", "a value is missing" },
+	{ "dport = = 443", /**/
+	  "        ^", "not a port or a service: '='" },
+	{ "dport => 443", /**/
+	  "       ^", "not a port or a service: '>'" },
+	{ "state", /**/
+	  "     ^", "the name of a state is missing" },
+	{ "state established exclude", /**/
+	  "                         ^", "the name of a state is missing" },
+	{ "state estab", /**/
+	  "      ^", "no state is called 'estab'" },
+	{ "state established dport", /**/
+	  "                       ^", "a value is missing" },
+	{ "dport = :65536", /**/
+	  "        ^", "not a port: '65536'" },
+	{ "dport = :99x", /**/
+	  "        ^", "not a port: '99x'" },
+	{ "dport = :-1", /**/
+	  "        ^", "not a port or a service: '-1'" },
+	{ "dport = :sssh", /**/
+	  "        ^", "not a port or a service: 'sssh'" },
+	{ "dport = :twice", /**/
+	  "        ^", "more than one port is called 'twice'" },
+	{ "dport = 10.0.0.1:80", /**/
+	  "        ^", "not a port: '10.0.0.1:80'" },
+	{ "dport > *", /**/
+	  "        ^", "< and > need a port" },
+	{ "dport > unix:x", /**/
+	  "        ^", "< and > need a port" },
+	{ "src > 10.0.0.1", /**/
+	  "    ^", "only = and != go with 'src'" },
+	{ "comm < x", /**/
+	  "     ^", "only = and != go with 'comm'" },
+	{ "src 10.0.0.0/33", /**/
+	  "    ^", "not an address with a prefix: '10.0.0.0/33'" },
+	{ "src 10.0.0.0/255.0.255.0", /**/
+	  "    ^", "not an address with a prefix: '10.0.0.0/255.0.255.0'" },
+	{ "src ::1/129", /**/
+	  "    ^", "not an address with a prefix: '::1/129'" },
+	{ "src 10.0.0.256", /**/
+	  "    ^", "not an address, and no such host: '10.0.0.256'" },
+	{ "src 1.2.3.4.5", /**/
+	  "    ^", "not an address, and no such host: '1.2.3.4.5'" },
+	{ "src [::1", /**/
+	  "    ^", "no ] behind the address: '[::1'" },
+	{ "src [::1]80", /**/
+	  "    ^", "neither a prefix nor a port: '80'" },
+	{ "src inet6:10.0.0.1", /**/
+	  "    ^", "not an address, and no such host: '10.0.0.1'" },
+	{ "src many", /**/
+	  "    ^", "too many addresses: 'many'" },
+	{ "src netlink:nothing", /**/
+	  "    ^", "no such protocol: 'nothing'" },
+	{ "src link:*:eth9", /**/
+	  "    ^", "no such device: 'eth9'" },
+	{ "src vsock:x", /**/
+	  "    ^", "not a context id: 'x'" },
+	{ "src vsock:1:x", /**/
+	  "    ^", "not a port: 'x'" },
+	{ "dev = eth9", /**/
+	  "      ^", "no such device: 'eth9'" },
+	{ "user = nobody", /**/
+	  "       ^", "no such user: 'nobody'" },
+	{ "netns = red", /**/
+	  "        ^", "no such network namespace: 'red'" },
+	{ "cgroup = /nothing", /**/
+	  "         ^", "no such cgroup: '/nothing'" },
+	{ "pid = 1x", /**/
+	  "      ^", "not a number: '1x'" },
+	{ "pid = -1", /**/
+	  "      ^", "not a number: '-1'" },
+	{ "pid = 4294967296", /**/
+	  "      ^", "not a number: '4294967296'" },
+	{ "cookie = 18446744073709551616", /**/
+	  "         ^", "not a number: '18446744073709551616'" },
+	{ "fwmark = 1/", /**/
+	  "         ^", "not a mark: '1/'" },
+	{ "fwmark = 0x100000000", /**/
+	  "         ^", "not a mark: '0x100000000'" },
+	{ "autobound = 1", /**/
+	  "          ^", "unknown word '='" },
+};
+
 static void mistakes_are_pointed_at(void **state)
 {
-	static const struct {
-		const char *text, *mark, *message;
-	} table[] = {
-		{ "state established and dprt = :443", /**/
-		  "                      ^", "unknown word 'dprt'" },
-		{ "DPORT = :443", /**/
-		  "^", "unknown word 'DPORT'" },
-		{ "dport = :443 or", /**/
-		  "               ^", "something is missing at the end" },
-		{ "or dport = :443", /**/
-		  "^", "something is missing before 'or'" },
-		{ "dport = :1 or and dport = :2", /**/
-		  "              ^", "something is missing before 'and'" },
-		{ "not", /**/
-		  "   ^", "something is missing at the end" },
-		{ "( dport = :443", /**/
-		  "^", "this parenthesis is not closed" },
-		{ "dport = :443 )", /**/
-		  "             ^", "no parenthesis is open before ')'" },
-		{ "( )", /**/
-		  "  ^", "something is missing before ')'" },
-		{ "(dport = )", /**/
-		  "         ^", "a value is missing" },
-		{ "dport", /**/
-		  "     ^", "a value is missing" },
-		{ "dport =", /**/
-		  "       ^", "a value is missing" },
-		{ "dport = = 443", /**/
-		  "        ^", "not a port or a service: '='" },
-		{ "dport => 443", /**/
-		  "       ^", "not a port or a service: '>'" },
-		{ "state", /**/
-		  "     ^", "the name of a state is missing" },
-		{ "state established exclude", /**/
-		  "                         ^", "the name of a state is missing" },
-		{ "state estab", /**/
-		  "      ^", "no state is called 'estab'" },
-		{ "state established dport", /**/
-		  "                       ^", "a value is missing" },
-		{ "dport = :65536", /**/
-		  "        ^", "not a port: '65536'" },
-		{ "dport = :99x", /**/
-		  "        ^", "not a port: '99x'" },
-		{ "dport = :-1", /**/
-		  "        ^", "not a port or a service: '-1'" },
-		{ "dport = :sssh", /**/
-		  "        ^", "not a port or a service: 'sssh'" },
-		{ "dport = :twice", /**/
-		  "        ^", "more than one port is called 'twice'" },
-		{ "dport = 10.0.0.1:80", /**/
-		  "        ^", "not a port: '10.0.0.1:80'" },
-		{ "dport > *", /**/
-		  "        ^", "< and > need a port" },
-		{ "dport > unix:x", /**/
-		  "        ^", "< and > need a port" },
-		{ "src > 10.0.0.1", /**/
-		  "    ^", "only = and != go with 'src'" },
-		{ "comm < x", /**/
-		  "     ^", "only = and != go with 'comm'" },
-		{ "src 10.0.0.0/33", /**/
-		  "    ^", "not an address with a prefix: '10.0.0.0/33'" },
-		{ "src 10.0.0.0/255.0.255.0", /**/
-		  "    ^", "not an address with a prefix: '10.0.0.0/255.0.255.0'" },
-		{ "src ::1/129", /**/
-		  "    ^", "not an address with a prefix: '::1/129'" },
-		{ "src 10.0.0.256", /**/
-		  "    ^", "not an address, and no such host: '10.0.0.256'" },
-		{ "src 1.2.3.4.5", /**/
-		  "    ^", "not an address, and no such host: '1.2.3.4.5'" },
-		{ "src [::1", /**/
-		  "    ^", "no ] behind the address: '[::1'" },
-		{ "src [::1]80", /**/
-		  "    ^", "neither a prefix nor a port: '80'" },
-		{ "src inet6:10.0.0.1", /**/
-		  "    ^", "not an address, and no such host: '10.0.0.1'" },
-		{ "src many", /**/
-		  "    ^", "too many addresses: 'many'" },
-		{ "src netlink:nothing", /**/
-		  "    ^", "no such protocol: 'nothing'" },
-		{ "src link:*:eth9", /**/
-		  "    ^", "no such device: 'eth9'" },
-		{ "src vsock:x", /**/
-		  "    ^", "not a context id: 'x'" },
-		{ "src vsock:1:x", /**/
-		  "    ^", "not a port: 'x'" },
-		{ "dev = eth9", /**/
-		  "      ^", "no such device: 'eth9'" },
-		{ "user = nobody", /**/
-		  "       ^", "no such user: 'nobody'" },
-		{ "netns = red", /**/
-		  "        ^", "no such network namespace: 'red'" },
-		{ "cgroup = /nothing", /**/
-		  "         ^", "no such cgroup: '/nothing'" },
-		{ "pid = 1x", /**/
-		  "      ^", "not a number: '1x'" },
-		{ "pid = -1", /**/
-		  "      ^", "not a number: '-1'" },
-		{ "pid = 4294967296", /**/
-		  "      ^", "not a number: '4294967296'" },
-		{ "cookie = 18446744073709551616", /**/
-		  "         ^", "not a number: '18446744073709551616'" },
-		{ "fwmark = 1/", /**/
-		  "         ^", "not a mark: '1/'" },
-		{ "fwmark = 0x100000000", /**/
-		  "         ^", "not a mark: '0x100000000'" },
-		{ "autobound = 1", /**/
-		  "          ^", "unknown word '='" },
-	};
-
 	(void)state;
-	for (size_t i = 0; i < COUNT(table); i++) {
-		struct filter_error e = refuse(table[i].text);
+	for (size_t i = 0; i < COUNT(mistakes); i++) {
+		struct filter_error e = refuse(mistakes[i].text);
 
-		if (strcmp(e.message, table[i].message) != 0)
-			fail_msg("%s: '%s'", table[i].text, e.message);
-		if (strcmp(e.text, table[i].text) != 0 || e.column != strlen(table[i].mark) - 1)
-			fail_msg("%s: column %u of '%s'", table[i].text, e.column, e.text);
+		if (strcmp(e.message, mistakes[i].message) != 0)
+			fail_msg("%s: '%s'", mistakes[i].text, e.message);
+		if (strcmp(e.text, mistakes[i].text) != 0 || e.column != strlen(mistakes[i].mark) - 1)
+			fail_msg("%s: column %u of '%s'", mistakes[i].text, e.column, e.text);
 	}
 }
 
