@@ -99,7 +99,8 @@ struct filter_env {
 	int (*host)(void *ctx, const char *name, int family, struct filter_address *ret, size_t max);
 	int (*user)(void *ctx, const char *name, uint32_t *ret_uid);
 	int (*device)(void *ctx, const char *name, uint32_t *ret_ifindex);
-	int (*cgroup)(void *ctx, const char *path, uint64_t *ret_id);
+	/* ret_below: the part of path that is below the root of cgroup v2. */
+	int (*cgroup)(void *ctx, const char *path, uint64_t *ret_id, const char **ret_below);
 	int (*netns)(void *ctx, const char *name, uint32_t *ret_inode);
 	void *ctx;
 };

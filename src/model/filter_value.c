@@ -2,10 +2,13 @@
 /* The values of a filter that are numbers, names and globs. */
 #include <ctype.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "model/filter_parse.h"
+
+#define FILTER_PATH_MAX 4096 /* PATH_MAX, linux/limits.h */
 
 bool filter_value__parse(const char *text, uint64_t max, uint64_t *ret)
 {
@@ -104,12 +107,16 @@ int filter_value__cgroup(struct filter_parser *p, const struct filter_field *fie
 			 uint16_t *ret)
 {
 	struct filter_node n = { .op = FILTER_IN_CGROUP, .fact = field->fact };
-	const char *path = p->word.value;
+	const struct filter_env *env = p->env;
+	const char *path = p->word.value, *below = path;
+	char absolute[FILTER_PATH_MAX];
 
 	(void)compare;
-	if (!strpbrk(path, "*?[") && (!p->env->cgroup || p->env->cgroup(p->env->ctx, path, &n.number) || !n.number))
+	if (!strpbrk(path, "*?[") && (!env->cgroup || env->cgroup(env->ctx, path, &n.number, &below) || !n.number))
 		return filter_parser__bad(p, "no such cgroup:", path);
-	return filter_parser__add_text(p, &n, path, ret);
+	if (snprintf(absolute, sizeof(absolute), "%s%s", *below == '/' ? "" : "/", below) >= (int)sizeof(absolute))
+		return filter_parser__bad(p, "too long a path:", path);
+	return filter_parser__add_text(p, &n, absolute, ret);
 }
 
 /* VALUE[/MASK] */

@@ -243,11 +243,12 @@ static int device(void *ctx, const char *name, uint32_t *ret)
 	return err;
 }
 
-static int cgroup(void *ctx, const char *path, uint64_t *ret)
+static int cgroup(void *ctx, const char *path, uint64_t *ret, const char **ret_below)
 {
-	static const struct name names[] = { { "/web", 500 } };
+	static const struct name names[] = { { "/web", 500 }, { "web", 500 }, { "/mnt/web/a", 501 } };
 
 	(void)ctx;
+	*ret_below = strncmp(path, "/mnt", 4) != 0 ? path : path + 4;
 	return look_up(names, COUNT(names), path, ret);
 }
 

@@ -209,6 +209,8 @@ static void facts(void **state)
 		{ "fwmark = 1", "" },
 		{ "fwmark != 0x01/0x03 state connected", "in6 dual unix nameless" },
 		{ "cgroup = /web", "out4" },
+		{ "cgroup = web", "out4" },
+		{ "cgroup = /mnt/web/a", "in6" },
 		{ "cgroup = /web/*", "in6" },
 		{ "cgroup = /web*", "out4 in6" },
 		{ "cgroup != /web state connected", "in6 dual wait unix nameless" },
@@ -334,6 +336,27 @@ static void a_family_without_a_word(void **state)
 	filter__free(f);
 }
 
+/* Of a process found in /proc the path is known and the id is not. */
+static void a_cgroup_is_found_by_id_or_by_path(void **state)
+{
+	struct filter_subject id = { .known = FILTER_CGROUP, .family = AF_INET, .cgroup_id = 501 };
+	struct filter_subject path = { .known = FILTER_CGROUP, .family = AF_INET, .cgroup = "/web/a" };
+	struct filter *f = parse("cgroup = /mnt/web/a");
+
+	(void)state;
+	assert_true(filter__matches(f, &id));
+	assert_true(filter__matches(f, &path));
+	filter__free(f);
+	f = parse("cgroup = /web");
+	assert_false(filter__matches(f, &id));
+	assert_false(filter__matches(f, &path));
+	filter__free(f);
+	f = parse("cgroup != /web*"); /* of the id alone a glob knows nothing */
+	assert_false(filter__matches(f, &id));
+	assert_false(filter__matches(f, &path));
+	filter__free(f);
+}
+
 /* A request entry of the kernel's table is SYN_RECV. */
 static void requests_are_syn_recv(void **state)
 {
@@ -402,6 +425,7 @@ int main(void)
 		cmocka_unit_test(no_word_matches_everything),
 		cmocka_unit_test(a_port_that_is_not_known_yet),
 		cmocka_unit_test(a_family_without_a_word),
+		cmocka_unit_test(a_cgroup_is_found_by_id_or_by_path),
 		cmocka_unit_test(requests_are_syn_recv),
 		cmocka_unit_test(what_a_filter_needs),
 	};
