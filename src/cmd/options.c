@@ -39,10 +39,20 @@ static const struct {
 
 #define OPTION_COUNT (sizeof(option_table) / sizeof(option_table[0]))
 
+static const char filter_help[] =
+	"\nFILTER, as of ss: terms joined by and, or, or nothing (and), from left to right; not TERM; ( ):\n"
+	"  state NAME, exclude NAME    established, syn-sent, listening, time-wait ... all, connected, synchronized,\n"
+	"                              bucket, big; several side by side are one set\n"
+	"  src, dst [=|!=] HOST        ADDRESS[/PREFIX][:PORT], inet:..., inet6:..., *, a host name\n"
+	"  sport, dport [OP] PORT      :443, https; OP: = != < > <= >=, or eq ne lt gt le ge\n"
+	"  autobound                   the local port was given by the kernel\n"
+	"  comm, exe, cgroup [=|!=] GLOB   pid, uid, inode, cookie [OP] NUMBER   user, netns [=|!=] NAME\n"
+	"A stream tells a socket from the first update that matches until its close; sync and lost always.\n";
+
 void options__print_help(void)
 {
-	puts("Usage: sockwatch [stream] [OPTIONS]   every TCP socket with its owner, then every change\n"
-	     "       sockwatch doctor [--json]      what this kernel offers, and what is missing\n\n"
+	puts("Usage: sockwatch [stream] [OPTIONS] [FILTER]   every TCP socket with its owner, then every change\n"
+	     "       sockwatch doctor [--json]               what this kernel offers, and what is missing\n\n"
 	     "Options:");
 	for (size_t i = 0; i < OPTION_COUNT; i++) {
 		const struct option *o = &option_table[i].option;
@@ -55,7 +65,8 @@ void options__print_help(void)
 		else
 			printf("      %-18s %s\n", name, option_table[i].help);
 	}
-	puts("\nResults go to stdout, everything else to stderr. SIGINT, SIGTERM and a closed pipe end the stream.\n"
+	puts(filter_help);
+	puts("Results go to stdout, everything else to stderr. SIGINT, SIGTERM and a closed pipe end the stream.\n"
 	     "Exit status: 0 done, 1 failed, 2 wrong usage.");
 }
 
@@ -142,21 +153,24 @@ static int apply(int c, const char *value, struct options *o, char *why, size_t 
 	}
 }
 
+/* The command word, if there is one; the other words are the filter. */
 static int parse_command(int argc, char **argv, struct options *o, char *why, size_t size)
 {
-	if (argc > 1) {
-		snprintf(why, size, "one command at a time: '%s' is too much", argv[1]);
+	bool doctor = argc && !strcmp(argv[0], "doctor");
+
+	if (doctor || (argc && !strcmp(argv[0], "stream"))) {
+		argc--;
+		argv++;
+	}
+	if (doctor && argc) {
+		snprintf(why, size, "doctor takes no filter: '%s' is too much", argv[0]);
 		return -EINVAL;
 	}
-	if (!argc || !strcmp(argv[0], "stream"))
-		return 0;
-	if (!strcmp(argv[0], "doctor")) {
-		if (o->command == COMMAND_STREAM)
-			o->command = COMMAND_DOCTOR;
-		return 0;
-	}
-	snprintf(why, size, "no such command: '%s'; there are: stream, doctor", argv[0]);
-	return -EINVAL;
+	if (doctor && o->command == COMMAND_STREAM)
+		o->command = COMMAND_DOCTOR;
+	o->filter = argv;
+	o->filter_words = argc;
+	return 0;
 }
 
 int options__parse(int argc, char **argv, struct options *ret, char *why, size_t why_size)

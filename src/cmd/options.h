@@ -21,13 +21,16 @@ struct options {
 	uint64_t count;	      /* 0: no limit */
 	size_t ring_bytes;
 	const char *plan; /* NULL: choose */
+	char **filter;	  /* words of the filter expression, of argv; see model/filter.h */
+	int filter_words;
 };
 
 #define SOCKWATCH_VERSION "0.1.0"
 #define DURATION_MAX_S	  (100ULL * 365 * 86400)
 
 /*
- * Parse argv. 0, or -EINVAL with the reason, in one line, in why. Options are seen before and after the command word.
+ * Parse argv. 0, or -EINVAL with the reason, in one line, in why. Options are seen before and after the
+ * command word; all other words are the filter.
  */
 int options__parse(int argc, char **argv, struct options *ret, char *why, size_t why_size);
 void options__print_help(void);

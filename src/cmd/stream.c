@@ -18,6 +18,7 @@
 #include "cmd/output.h"
 #include "cmd/plan.h"
 #include "cmd/privileges.h"
+#include "cmd/select.h"
 #include "cmd/sync.h"
 #include "render/render.h"
 
@@ -30,6 +31,7 @@
 
 struct stream {
 	const struct options *options;
+	struct select select;
 	struct render_config render;
 	struct output out;
 	struct plan plan;
@@ -112,7 +114,7 @@ static void tell_update(void *ctx, const struct update *u)
 	struct stream *s = ctx;
 
 	sync__told(&s->sync, u);
-	if (s->counted || !wants(s->options, u))
+	if (s->counted || !select__wants(&s->select, u) || !wants(s->options, u))
 		return;
 	render__update(&s->render, &s->out.lines, u);
 	s->updates++;
@@ -447,8 +449,13 @@ int cmd_stream(const struct options *options)
 		.epoll_fd = -1,
 		.signal_fd = -1,
 	};
-	int err = set_up_waiting(&s);
+	struct filter *filter;
+	int err = select__parse(options, SELECT_STREAM_UNKNOWN, &filter);
 
+	if (err)
+		return err == -EINVAL ? 2 : 1;
+	select__init(&s.select, filter);
+	err = set_up_waiting(&s);
 	if (options->duration_ns)
 		s.end_ns = s.start_ns + options->duration_ns;
 	output__init(&s.out, STDOUT_FILENO, s.signal_fd);
@@ -471,6 +478,8 @@ int cmd_stream(const struct options *options)
 	model__free(s.model);
 	plan__end(&s.plan);
 	output__free(&s.out);
+	select__free(&s.select);
+	filter__free(filter);
 	cleanup_close(&s.epoll_fd);
 	cleanup_close(&s.signal_fd);
 	return err ? 1 : 0;

@@ -91,7 +91,8 @@ struct filter_address {
  * -ENOTUNIQ (more than one answer) or another -errno.
  */
 struct filter_env {
-	uint16_t family; /* of an address without a prefix word, as ss -4, -6 and -x have it; AF_UNSPEC: any */
+	uint32_t unknown; /* enum filter_fact: what the caller never knows of a socket; to ask for it is a mistake */
+	uint16_t family;  /* of an address without a prefix word, as ss -4, -6 and -x have it; AF_UNSPEC: any */
 	/* Ports the kernel gives by itself (net.ipv4.ip_local_port_range): "autobound". Both 0: 32768 to 60999. */
 	uint16_t ephemeral_first, ephemeral_last;
 	int (*service)(void *ctx, const char *name, uint16_t *ret_port);

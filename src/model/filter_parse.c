@@ -220,6 +220,8 @@ static int parse_comparison(struct filter_parser *p, const struct filter_field *
 	uint16_t at;
 	int err;
 
+	if (field->fact & p->env->unknown)
+		return filter_parser__bad(p, "here nothing is known of", field->name);
 	take(p);
 	operator= take_operator(p);
 	if (compares[operator] != FILTER_EQ && !field->ordered)

@@ -277,6 +277,20 @@ static void without_callbacks_only_numbers_are_taken(void **state)
 	filter__free(f);
 }
 
+static void facts_that_are_never_known_are_refused(void **state)
+{
+	char *word = "dport = :443 fwmark = 1";
+	struct filter_env env = filter_env__new();
+	struct filter_error error;
+	struct filter *f;
+
+	(void)state;
+	env.unknown = FILTER_MARK;
+	assert_int_equal(filter__parse(1, &word, &env, &f, &error), -EINVAL);
+	assert_string_equal(error.message, "here nothing is known of 'fwmark'");
+	assert_int_equal(error.column, strlen("dport = :443 "));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -287,6 +301,7 @@ int main(void)
 		cmocka_unit_test(a_long_hostile_filter_is_shown_in_bounds),
 		cmocka_unit_test(depth_is_bounded),
 		cmocka_unit_test(size_is_bounded),
+		cmocka_unit_test(facts_that_are_never_known_are_refused),
 		cmocka_unit_test(without_callbacks_only_numbers_are_taken),
 	};
 
