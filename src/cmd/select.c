@@ -87,13 +87,14 @@ static void describe_owner(const struct process *p, struct filter_subject *ret)
 	}
 }
 
-static void describe(const struct sock *s, struct filter_subject *ret)
+/* A socket that is gone is in no state: "not state listening" does not ask for the close of a listener. */
+static void describe(const struct sock *s, bool gone, struct filter_subject *ret)
 {
 	*ret = (struct filter_subject){
 		.known = FILTER_NETNS | FILTER_INODE | FILTER_COOKIE,
 		.family = s->ends.family == 4 ? AF_INET : AF_INET6,
 		.protocol = s->mptcp ? IPPROTO_MPTCP : IPPROTO_TCP,
-		.state = s->state,
+		.state = gone ? 0 : s->state,
 		.local_port = s->ends.local_port,
 		.remote_port = s->ends.remote_port,
 		.local_port_unknown = !s->ends.local_port,
@@ -127,7 +128,7 @@ bool select__wants(struct select *s, const struct update *u)
 	}
 	if (told)
 		return true;
-	describe(u->sock, &subject);
+	describe(u->sock, is_end(u), &subject);
 	if (!filter__matches(s->filter, &subject))
 		return false;
 	/* Without memory the socket is told now, and later only as long as it matches. */

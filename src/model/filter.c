@@ -55,11 +55,13 @@ static bool compare(const struct filter_node *n, uint64_t value)
 	}
 }
 
-static bool state_matches(const struct filter_node *n, const struct filter_subject *s)
+static enum truth state_matches(const struct filter_node *n, const struct filter_subject *s)
 {
 	unsigned int state = s->state == STATE_NEW_SYN_RECV ? STATE_SYN_RECV : s->state;
 
-	return state < STATE_MAX && n->states >> state & 1;
+	if (!state || state >= STATE_MAX)
+		return UNKNOWN;
+	return truth_of(n->states >> state & 1);
 }
 
 /* Names the kernel gives: none, or "@" and five hexadecimal digits (unix_autobind, net/unix/af_unix.c). */
@@ -142,7 +144,7 @@ static enum truth leaf(const struct filter_node *n, const struct filter_subject 
 		return UNKNOWN;
 	switch (n->op) {
 	case FILTER_STATE:
-		return truth_of(state_matches(n, s));
+		return state_matches(n, s);
 	case FILTER_AUTOBOUND:
 		return autobound(n, s);
 	case FILTER_ADDRESS:

@@ -59,7 +59,7 @@ struct filter_subject {
 	uint32_t known;	 /* enum filter_fact: which facts are filled in; a string also counts as unknown when NULL */
 	uint16_t family; /* AF_* */
 	uint16_t protocol;
-	uint8_t state;	    /* enum tcp_state, for every family as ss has it: a UDP socket is CLOSE or ESTABLISHED */
+	uint8_t state; /* enum tcp_state, for every family as ss has it: a UDP socket is CLOSE or ESTABLISHED; 0: not known */
 	uint8_t local[16];  /* internet families, network order; IPv4 in the first four bytes */
 	uint8_t remote[16]; /* AF_INET6 with an IPv4-mapped address matches as IPv4 too */
 	/* Host order. Netlink: port id; packet: local_port is the interface; vsock: port. Unix has none: 0 */

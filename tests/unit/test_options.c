@@ -83,6 +83,28 @@ static void command_words_and_options_mix(void **state)
 	assert_int_equal(o.command, COMMAND_VERSION);
 }
 
+static void other_words_are_the_filter(void **state)
+{
+	struct options o;
+
+	(void)state;
+	take("stream --json", &o);
+	assert_int_equal(o.filter_words, 0);
+	take("state established --json dport = :443", &o);
+	assert_true(o.command == COMMAND_STREAM && o.json);
+	assert_int_equal(o.filter_words, 5);
+	assert_string_equal(o.filter[0], "state");
+	assert_string_equal(o.filter[4], ":443");
+	take("--json stream sport 22", &o);
+	assert_int_equal(o.filter_words, 2);
+	assert_string_equal(o.filter[0], "sport");
+	take("stream stream", &o);
+	assert_int_equal(o.filter_words, 1);
+	take("-- comm = -bash", &o);
+	assert_int_equal(o.filter_words, 3);
+	assert_string_equal(o.filter[2], "-bash");
+}
+
 static void durations(void **state)
 {
 	static const struct {
@@ -153,10 +175,8 @@ static void what_is_refused_says_why_in_one_line(void **state)
 		{ "-jx", "-x" },
 		{ "--nonsense", "--nonsense" },
 		{ "--json=1", "--json=1" },
-		{ "listen", "listen" },
 		{ "doctor stream", "stream" },
-		{ "stream 5", "5" },
-		{ "-- --json", "--json" },
+		{ "doctor dport 5", "dport" },
 	};
 	const struct options before = { .count = 77 };
 	struct options o = before;
@@ -190,6 +210,7 @@ int main(void)
 		cmocka_unit_test(defaults),
 		cmocka_unit_test(every_option_is_taken),
 		cmocka_unit_test(command_words_and_options_mix),
+		cmocka_unit_test(other_words_are_the_filter),
 		cmocka_unit_test(durations),
 		cmocka_unit_test(numbers_at_their_limits),
 		cmocka_unit_test(what_is_refused_says_why_in_one_line),
