@@ -90,9 +90,10 @@ static int find_device(void *ctx, const char *name, uint32_t *ret)
 /* Where cgroup v2 is mounted, without a slash at the end. 0 or -errno. */
 static int find_cgroup_mount(char *path, size_t size)
 {
-	_cleanup_fclose_ FILE *mounts = fopen("/proc/self/mounts", "re");
+	_cleanup_fclose_ FILE *mounts = NULL;
 	char line[PATH_MAX + 256], type[32], where[PATH_MAX];
 
+	mounts = fopen("/proc/self/mounts", "re");
 	if (!mounts)
 		return -errno;
 	while (fgets(line, sizeof(line), mounts)) {
@@ -157,9 +158,10 @@ static int find_netns(void *ctx, const char *name, uint32_t *ret)
 
 static void read_port_range(struct filter_env *env)
 {
-	_cleanup_fclose_ FILE *file = fopen(PORTS_RANGE, "re");
+	_cleanup_fclose_ FILE *file = NULL;
 	unsigned short first, last;
 
+	file = fopen(PORTS_RANGE, "re");
 	if (!file || fscanf(file, "%hu %hu", &first, &last) != 2)
 		return;
 	env->ephemeral_first = first;
