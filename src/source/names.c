@@ -2,6 +2,7 @@
 #include "source/names.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <linux/magic.h>
 #include <net/if.h>
@@ -12,6 +13,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
+#include <unistd.h>
 
 #include "base/cleanup.h"
 
@@ -158,11 +160,11 @@ static int find_netns(void *ctx, const char *name, uint32_t *ret)
 
 static void read_port_range(struct filter_env *env)
 {
-	_cleanup_fclose_ FILE *file = NULL;
+	_cleanup_close_ int fd = open(PORTS_RANGE, O_RDONLY | O_CLOEXEC);
 	unsigned short first, last;
+	char text[32] = "";
 
-	file = fopen(PORTS_RANGE, "re");
-	if (!file || fscanf(file, "%hu %hu", &first, &last) != 2)
+	if (fd < 0 || read(fd, text, sizeof(text) - 1) < 0 || sscanf(text, "%hu %hu", &first, &last) != 2)
 		return;
 	env->ephemeral_first = first;
 	env->ephemeral_last = last;
