@@ -6,6 +6,7 @@
 
 #include "base/cleanup.h"
 #include "model/filter.h"
+#include "source/diag_filter.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -19,6 +20,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct filter_error e = { 0 };
 	struct filter *f = NULL;
 	char *words[64];
+	struct buffer code;
 	int n = 0, err;
 
 	memcpy(text, data, size);
@@ -32,6 +34,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		if (filter__matches(f, &s) && !(filter__states(f) & 2))
 			__builtin_trap();
 	}
+	buffer__init(&code, DIAG_FILTER_MAX);
+	diag_filter__compile(f, UINT32_MAX, &code);
+	buffer__free(&code);
 	filter__free(f);
 	return 0;
 }
