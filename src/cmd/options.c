@@ -40,13 +40,15 @@ static const struct {
 #define OPTION_COUNT (sizeof(option_table) / sizeof(option_table[0]))
 
 static const char filter_help[] =
-	"\nFILTER, as of ss: terms joined by and, or, or nothing (and), from left to right; not TERM; ( ):\n"
-	"  state NAME, exclude NAME    established, syn-sent, listening, time-wait ... all, connected, synchronized,\n"
-	"                              bucket, big; several side by side are one set\n"
-	"  src, dst [=|!=] HOST        ADDRESS[/PREFIX][:PORT], inet:..., inet6:..., *, a host name\n"
-	"  sport, dport [OP] PORT      :443, https; OP: = != < > <= >=, or eq ne lt gt le ge\n"
-	"  autobound                   the local port was given by the kernel\n"
-	"  comm, exe, cgroup [=|!=] GLOB   pid, uid, inode, cookie [OP] NUMBER   user, netns [=|!=] NAME\n"
+	"\nFILTER, as of ss: terms joined by and, or, or nothing (and), from left to right; not TERM; ( )\n"
+	"  state NAME, exclude NAME      established, listening, time-wait ... all, connected, big, bucket,\n"
+	"                                synchronized; side by side they are one set\n"
+	"  src, dst [=|!=] HOST          ADDRESS[/PREFIX][:PORT], [::1]:80, *:80, inet:..., inet6:..., a name\n"
+	"  sport, dport [OP] PORT        :443 or https; OP: = != < > <= >=, or eq ne lt gt le ge\n"
+	"  pid, uid, inode, cookie [OP] NUMBER\n"
+	"  comm, exe, cgroup [=|!=] GLOB\n"
+	"  user, netns [=|!=] NAME       or its number\n"
+	"  autobound                     the local port was given by the kernel\n"
 	"A stream tells a socket from the first update that matches until its close; sync and lost always.\n";
 
 void options__print_help(void)
