@@ -103,6 +103,21 @@ static void emit_range(struct compiler *c, const struct filter_node *n)
 	move_failures(c, start, middle, c->out->len - middle);
 }
 
+/*
+ * The kernel takes an IPv4-mapped address for IPv6; a row may show it as IPv4 (trap T10), which no IPv6 prefix has. What
+ * the kernel would leave out for that, it must not be asked to.
+ */
+static bool covers_mapped(const struct filter_node *n)
+{
+	static const uint8_t mapped[12] = { [10] = 0xff, [11] = 0xff };
+	unsigned int bits = n->address.bits;
+
+	if (n->op != FILTER_ADDRESS || n->address.family != AF_INET6 || bits > 96)
+		return false;
+	return !memcmp(n->address.bytes, mapped, bits / 8) &&
+	       (bits % 8 == 0 || !((n->address.bytes[bits / 8] ^ mapped[bits / 8]) >> (8 - bits % 8)));
+}
+
 /* The condition of a leaf without its family. False: the kernel cannot say, and nothing was added. */
 static bool emit_condition(struct compiler *c, const struct filter_node *n)
 {
@@ -149,7 +164,7 @@ static enum outcome compile_leaf(struct compiler *c, const struct filter_node *n
 	if (n->family != AF_UNSPEC)
 		emit_address(c, false, n->family, any, 0);
 	middle = c->out->len;
-	if (emit_condition(c, n) && negated)
+	if (!(negated && covers_mapped(n)) && emit_condition(c, n) && negated)
 		emit_not(c);
 	move_failures(c, start, middle, c->out->len - middle);
 	return c->out->len > start ? CODE : MAY;

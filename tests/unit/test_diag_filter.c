@@ -79,6 +79,15 @@ static void filters_as_bytecode(void **state)
 		{ "pid = 1 or sport = 1", 0, "" },
 		{ "not ( sport = 1 and pid = 1 )", 0, "" },
 		{ "not ( sport = 1 or pid = 1 )", 0, "seq>end jmp>out" },
+		/* A dual-stack socket's row may have an IPv4 address (trap T10). */
+		{ "src ::/0", 0, "src>out" },
+		{ "not src ::/0", 0, "" },
+		{ "not src ::/80", 0, "" },
+		{ "not src inet6:::/0", 0, "src>out" },
+		{ "not src ::fffe:0:0/95", 0, "" },
+		{ "not src 2001::/16", 0, "src>end jmp>out" },
+		{ "not src [::1]", 0, "src>end jmp>out" },
+		{ "not src 0.0.0.0/0", 0, "src>end jmp>out" },
 		/* No socket of these families can match. */
 		{ "src unix:*", 0, "jmp>out" },
 		{ "not src unix:*", 0, "jmp>out" },
