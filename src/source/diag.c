@@ -2,22 +2,17 @@
 #include "source/diag.h"
 
 #include <errno.h>
-#include <string.h>
+#include <stdlib.h>
 #include <sys/socket.h>
 
-#include <libmnl/libmnl.h>
 #include <linux/inet_diag.h>
 #include <linux/netlink.h>
-#include <linux/sock_diag.h>
 #include <netinet/in.h>
 
 #include "base/cleanup.h"
 #include "source/diag_parse.h"
+#include "source/nldump.h"
 
-/* The kernel fills a dump datagram up to 32 KiB (netlink_recvmsg, max_recvmsg_len); twice that leaves no doubt. */
-#define DIAG_BUFFER_SIZE (64 * 1024)
-/* A dump is asked for this often while the kernel keeps calling it interrupted. */
-#define DIAG_TRIES 4
 /* MPTCP subflows of one namespace that can be told from plain TCP; those beyond are given as plain TCP. */
 #define DIAG_SUBFLOWS_MAX (1024 * 1024)
 
@@ -41,11 +36,9 @@ struct subflows {
 };
 
 struct diag {
-	struct mnl_socket *socket;
+	struct nldump *dump;
 	uint32_t netns;
-	unsigned int seq;
 	bool no_mptcp; /* the kernel cannot list MPTCP sockets */
-	void *buf;     /* DIAG_BUFFER_SIZE bytes while a dump runs */
 };
 
 struct query {
@@ -54,18 +47,6 @@ struct query {
 	uint32_t protocol;
 	uint32_t states;
 };
-
-static int lock_to_kernel(struct mnl_socket *socket)
-{
-	struct sockaddr_nl kernel = { .nl_family = AF_NETLINK };
-
-	if (!mnl_socket_get_portid(socket) && mnl_socket_bind(socket, 0, MNL_SOCKET_AUTOPID))
-		return -errno;
-	/* A connected netlink socket refuses what others send it: the root of a container could else spoil its dump. */
-	if (connect(mnl_socket_get_fd(socket), (struct sockaddr *)&kernel, sizeof(kernel)))
-		return -errno;
-	return 0;
-}
 
 int diag__new(int fd, uint32_t netns, struct diag **ret)
 {
@@ -77,13 +58,7 @@ int diag__new(int fd, uint32_t netns, struct diag **ret)
 		return -ENOMEM;
 	}
 	d->netns = netns;
-	d->socket = fd < 0 ? mnl_socket_open2(NETLINK_SOCK_DIAG, SOCK_CLOEXEC) : mnl_socket_fdopen(fd);
-	if (!d->socket) {
-		err = -errno;
-		cleanup_close(&fd);
-	} else {
-		err = lock_to_kernel(d->socket);
-	}
+	err = nldump__new(fd, &d->dump);
 	if (err) {
 		diag__free(d);
 		return err;
@@ -96,94 +71,30 @@ void diag__free(struct diag *d)
 {
 	if (!d)
 		return;
-	if (d->socket)
-		mnl_socket_close(d->socket);
+	nldump__free(d->dump);
 	free(d);
-}
-
-static int send_query(struct diag *d, const struct query *q)
-{
-	char buf[256] __attribute__((aligned(8)));
-	struct nlmsghdr *nlh = mnl_nlmsg_put_header(buf);
-	struct inet_diag_req_v2 *req = mnl_nlmsg_put_extra_header(nlh, sizeof(*req));
-
-	nlh->nlmsg_type = SOCK_DIAG_BY_FAMILY;
-	nlh->nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
-	nlh->nlmsg_seq = ++d->seq;
-	req->sdiag_family = q->family;
-	req->idiag_ext = q->ext;
-	req->idiag_states = q->states;
-	if (q->protocol <= UINT8_MAX)
-		req->sdiag_protocol = (uint8_t)q->protocol;
-	else
-		mnl_attr_put_u32(nlh, INET_DIAG_REQ_PROTOCOL, q->protocol);
-	if (mnl_socket_sendto(d->socket, nlh, nlh->nlmsg_len) < 0)
-		return -errno;
-	return 0;
-}
-
-/* Bytes of one datagram of the kernel, or -errno. */
-static ssize_t receive(struct diag *d, int flags)
-{
-	struct sockaddr_nl from = { 0 };
-	struct iovec iov = { .iov_base = d->buf, .iov_len = DIAG_BUFFER_SIZE };
-	struct msghdr msg = { .msg_name = &from, .msg_namelen = sizeof(from), .msg_iov = &iov, .msg_iovlen = 1 };
-	ssize_t n;
-
-	do {
-		n = recvmsg(mnl_socket_get_fd(d->socket), &msg, flags);
-	} while (n < 0 && errno == EINTR);
-	if (n < 0)
-		return -errno;
-	if (msg.msg_flags & MSG_TRUNC)
-		return -EBADMSG;
-	if (msg.msg_namelen != sizeof(from) || from.nl_family != AF_NETLINK || from.nl_pid != 0)
-		return -EBADMSG;
-	return n;
-}
-
-/* A dump that was given up leaves its rest behind, and the kernel answers EBUSY until that has been read. */
-static void drain(struct diag *d)
-{
-	ssize_t n;
-
-	do {
-		n = receive(d, MSG_DONTWAIT);
-	} while (n >= 0 || n == -EBADMSG || n == -ENOBUFS);
-}
-
-static int run_once(struct diag *d, const struct query *q, struct diag_answer *a)
-{
-	ssize_t n;
-	int err;
-
-	drain(d);
-	err = send_query(d, q);
-	a->seq = d->seq;
-	while (!err && !a->done) {
-		n = receive(d, 0);
-		err = n < 0 ? (int)n : diag_answer__take(a, d->buf, (size_t)n);
-	}
-	return err;
 }
 
 /* *ret_interrupted is set when even the last try was. */
 static int run(struct diag *d, const struct query *q, diag_row_fn fn, void *ctx, bool *ret_interrupted)
 {
-	unsigned int tries;
-	int err;
+	struct diag_rows rows = { .netns = d->netns, .fn = fn, .ctx = ctx };
+	struct {
+		struct inet_diag_req_v2 req;
+		struct nlattr attr;
+		uint32_t protocol;
+	} ask = {
+		.req = { .sdiag_family = q->family, .idiag_ext = q->ext, .idiag_states = q->states },
+		.attr = { .nla_len = sizeof(ask.attr) + sizeof(ask.protocol), .nla_type = INET_DIAG_REQ_PROTOCOL },
+		.protocol = q->protocol,
+	};
+	size_t len = sizeof(ask);
 
-	for (tries = 0; tries < DIAG_TRIES; tries++) {
-		struct diag_answer a = {
-			.portid = mnl_socket_get_portid(d->socket), .netns = d->netns, .fn = fn, .ctx = ctx
-		};
-
-		err = run_once(d, q, &a);
-		if (err || !a.interrupted)
-			return err;
+	if (q->protocol <= UINT8_MAX) {
+		ask.req.sdiag_protocol = (uint8_t)q->protocol;
+		len = sizeof(ask.req);
 	}
-	*ret_interrupted = true;
-	return 0;
+	return nldump__run(d->dump, &ask, len, diag_rows__take, &rows, ret_interrupted);
 }
 
 static int run_both(struct diag *d, struct query q, diag_row_fn fn, void *ctx, bool *ret_interrupted)
@@ -301,15 +212,10 @@ int diag__dump(struct diag *d, uint32_t states, diag_row_fn fn, void *ctx)
 	bool interrupted = false;
 	int err;
 
-	d->buf = malloc(DIAG_BUFFER_SIZE);
-	if (!d->buf)
-		return -ENOMEM;
 	err = collect_subflows(d, states, &m.subflows);
 	if (!err)
 		err = run_both(d, q, mark_row, &m, &interrupted);
 	free(m.subflows.items);
-	free(d->buf);
-	d->buf = NULL;
 	if (err)
 		return err;
 	return interrupted ? -EINTR : 0;

@@ -10,25 +10,10 @@
 #include <linux/inet_diag.h>
 #include <linux/mptcp.h>
 #include <linux/netlink.h>
-#include <linux/sock_diag.h>
 #include <netinet/in.h>
 
-/* include/linux/err.h: the largest error number the kernel returns. */
-#define KERNEL_ERRNO_MAX 4095
 /* idiag_timer of a time-wait entry, net/ipv4/inet_diag.c inet_twsk_diag_fill. */
 #define TIMER_TIMEWAIT 3
-
-static int check_attributes(const void *payload, size_t len)
-{
-	const struct nlattr *attr = payload;
-	int left = (int)len;
-
-	while (mnl_attr_ok(attr, left)) {
-		left -= (int)MNL_ALIGN(attr->nla_len);
-		attr = mnl_attr_next(attr);
-	}
-	return left > 0 ? -EBADMSG : 0;
-}
 
 static int take_subflow(const struct nlattr *attr, void *ctx)
 {
@@ -48,7 +33,7 @@ static int take_nested(const struct nlattr *attr, mnl_attr_cb_t fn, void *ctx)
 	const void *payload = mnl_attr_get_payload(attr);
 	size_t len = mnl_attr_get_payload_len(attr);
 
-	if (check_attributes(payload, len))
+	if (nldump__check_attributes(payload, len))
 		return MNL_CB_ERROR;
 	return mnl_attr_parse_payload(payload, len, fn, ctx);
 }
@@ -169,7 +154,7 @@ int diag_row__parse(const struct nlmsghdr *nlh, uint32_t netns, struct row *ret)
 	if (msg->idiag_state == 0 || msg->idiag_state >= STATE_MAX)
 		return -EBADMSG;
 	fill_row(&row, msg, netns);
-	if (check_attributes(msg + 1, len - sizeof(*msg)))
+	if (nldump__check_attributes(msg + 1, len - sizeof(*msg)))
 		return -EBADMSG;
 	if (mnl_attr_parse(nlh, sizeof(*msg), take_attribute, &row) != MNL_CB_OK)
 		return -EBADMSG;
@@ -177,84 +162,21 @@ int diag_row__parse(const struct nlmsghdr *nlh, uint32_t netns, struct row *ret)
 	return 0;
 }
 
-static int take_row(const struct nlmsghdr *nlh, const struct diag_answer *a)
+int diag_rows__take(void *ctx, const struct nlmsghdr *nlh)
 {
+	const struct diag_rows *rows = ctx;
 	struct row row;
-	int err = diag_row__parse(nlh, a->netns, &row);
+	int err = diag_row__parse(nlh, rows->netns, &row);
 
-	return err ? err : a->fn(a->ctx, &row);
-}
-
-/* The int that NLMSG_DONE and NLMSG_ERROR begin with: 0 or -errno. */
-static int kernel_error(const struct nlmsghdr *nlh, size_t min_len)
-{
-	int error;
-
-	if (mnl_nlmsg_get_payload_len(nlh) < min_len)
-		return -EBADMSG;
-	memcpy(&error, mnl_nlmsg_get_payload(nlh), sizeof(error));
-	return error > 0 || error < -KERNEL_ERRNO_MAX ? -EBADMSG : error;
-}
-
-static int take_message(const struct nlmsghdr *nlh, struct diag_answer *a)
-{
-	int err;
-
-	if (nlh->nlmsg_seq != a->seq || nlh->nlmsg_pid != a->portid)
-		return -EBADMSG;
-	if (nlh->nlmsg_flags & NLM_F_DUMP_INTR)
-		a->interrupted = true;
-	switch (nlh->nlmsg_type) {
-	case SOCK_DIAG_BY_FAMILY:
-		return take_row(nlh, a);
-	case NLMSG_NOOP:
-		return 0;
-	case NLMSG_DONE:
-		err = kernel_error(nlh, sizeof(int));
-		a->done = true;
-		return err;
-	case NLMSG_ERROR:
-		err = kernel_error(nlh, sizeof(struct nlmsgerr));
-		/* 0 is an acknowledgement, which nobody asked for. */
-		return err ? err : -EBADMSG;
-	default:
-		/* NLMSG_OVERRUN too: what was lost is not known. */
-		return -EBADMSG;
-	}
-}
-
-/* Not mnl_nlmsg_ok, which takes lengths from 2 GiB on for negative ones, hence for small (libmnl 1.0.5). */
-static bool is_whole(const struct nlmsghdr *nlh, size_t left)
-{
-	return left >= sizeof(*nlh) && nlh->nlmsg_len >= sizeof(*nlh) && nlh->nlmsg_len <= left;
-}
-
-int diag_answer__take(struct diag_answer *a, const void *data, size_t len)
-{
-	const char *at = data, *end = at + len;
-	int err;
-
-	while (at < end) {
-		const struct nlmsghdr *nlh = (const struct nlmsghdr *)at;
-		size_t left = (size_t)(end - at), size;
-
-		if (!is_whole(nlh, left))
-			return -EBADMSG;
-		err = take_message(nlh, a);
-		if (err || a->done)
-			return err;
-		/* The padding of the last message need not be there. */
-		size = MNL_ALIGN((size_t)nlh->nlmsg_len);
-		at += size < left ? size : left;
-	}
-	return len ? 0 : -EBADMSG;
+	return err ? err : rows->fn(rows->ctx, &row);
 }
 
 int diag__parse(const void *data, size_t len, unsigned int seq, unsigned int portid, uint32_t netns, diag_row_fn fn,
 		void *ctx)
 {
-	struct diag_answer a = { .seq = seq, .portid = portid, .netns = netns, .fn = fn, .ctx = ctx };
-	int err = diag_answer__take(&a, data, len);
+	struct diag_rows rows = { .netns = netns, .fn = fn, .ctx = ctx };
+	struct nldump_answer a = { .seq = seq, .portid = portid, .fn = diag_rows__take, .ctx = &rows };
+	int err = nldump_answer__take(&a, data, len);
 
 	if (err)
 		return err;
