@@ -114,7 +114,7 @@ int destroy__parse(const void *data, size_t len, uint32_t netns, diag_row_fn fn,
 		struct row row;
 		int err;
 
-		/* Not mnl_nlmsg_ok: see nldump__take. */
+		/* Not mnl_nlmsg_ok: see nldump_answer__take. */
 		if (left < sizeof(*nlh) || nlh->nlmsg_len < sizeof(*nlh) || nlh->nlmsg_len > left ||
 		    nlh->nlmsg_type != SOCK_DIAG_BY_FAMILY)
 			return -EBADMSG;

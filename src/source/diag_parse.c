@@ -92,7 +92,7 @@ static bool speaks_ipv4(const struct inet_diag_sockid *id)
 	return is_mapped(remote) && is_unspecified(local);
 }
 
-static void fill_endpoints(struct endpoints *ends, const struct inet_diag_msg *msg)
+void inet_diag__endpoints(struct endpoints *ends, const struct inet_diag_msg *msg)
 {
 	const struct inet_diag_sockid *id = &msg->id;
 
@@ -113,7 +113,7 @@ static void fill_endpoints(struct endpoints *ends, const struct inet_diag_msg *m
 	}
 }
 
-static bool is_minisock(const struct inet_diag_msg *msg)
+bool inet_diag__is_minisock(const struct inet_diag_msg *msg)
 {
 	switch (msg->idiag_state) {
 	case STATE_TIME_WAIT:
@@ -134,11 +134,11 @@ static void fill_row(struct row *row, const struct inet_diag_msg *msg, uint32_t 
 	row->netns = netns;
 	row->uid = msg->idiag_uid;
 	row->state = msg->idiag_state;
-	row->minisock = is_minisock(msg);
+	row->minisock = inet_diag__is_minisock(msg);
 	row->expires_ms = msg->idiag_timer ? msg->idiag_expires : 0;
 	row->recv_queue = msg->idiag_rqueue;
 	row->send_queue = msg->idiag_wqueue;
-	fill_endpoints(&row->ends, msg);
+	inet_diag__endpoints(&row->ends, msg);
 }
 
 int diag_row__parse(const struct nlmsghdr *nlh, uint32_t netns, struct row *ret)

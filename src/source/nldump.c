@@ -157,6 +157,19 @@ int nldump__check_attributes(const void *payload, size_t len)
 	return left > 0 ? -EBADMSG : 0;
 }
 
+int nldump__memory(const struct nlattr *attr, struct facts *facts)
+{
+	size_t len = mnl_attr_get_payload_len(attr);
+
+	/* Drops, the last, came with 4.6. */
+	if (len < sizeof(uint32_t) * SK_MEMINFO_DROPS)
+		return -EBADMSG;
+	memset(facts->memory, 0, sizeof(facts->memory));
+	memcpy(facts->memory, mnl_attr_get_payload(attr), len < sizeof(facts->memory) ? len : sizeof(facts->memory));
+	facts->have_memory = true;
+	return 0;
+}
+
 /* The int that NLMSG_DONE and NLMSG_ERROR begin with: 0 or -errno. */
 static int kernel_error(const struct nlmsghdr *nlh, size_t min_len)
 {

@@ -12,6 +12,8 @@
 
 #include <linux/netlink.h>
 
+#include "model/listed.h"
+
 struct nldump;
 
 /* A message of type SOCK_DIAG_BY_FAMILY, whole; not 0 stops the dump and is returned. */
@@ -48,5 +50,8 @@ int nldump_answer__take(struct nldump_answer *answer, const void *data, size_t l
 
 /* 0, or -EBADMSG: the attributes do not fill the len bytes at payload one behind the other. */
 int nldump__check_attributes(const void *payload, size_t len);
+
+/* SK_MEMINFO_* of an attribute. 0 or -EBADMSG; kernels append to it. */
+int nldump__memory(const struct nlattr *attr, struct facts *facts);
 
 #endif

@@ -26,10 +26,16 @@ struct dirent64_head {
 	char name[];
 };
 
+struct walker {
+	proc_socket_fn fn;
+	void *ctx;
+	struct proc_walk walk;
+	char dirents[DIRENTS_SIZE] __attribute__((aligned(8)));
+};
+
 struct scanner {
 	struct proc_scan scan;
 	size_t size; /* of scan.fds */
-	char dirents[DIRENTS_SIZE] __attribute__((aligned(8)));
 };
 
 /* Names of procfs are the kernel's: digits without sign or leading zero; anything else is not wanted. */
@@ -58,26 +64,7 @@ int proc__parse_socket_link(const char *text, size_t len, uint64_t *ret_inode)
 	return parse__u64n(text + n, len - n - 1, 0, UINT64_MAX, ret_inode) ? -EBADMSG : 0;
 }
 
-static int add_fd(struct scanner *s, uint64_t inode, uint32_t pid, uint32_t fd)
-{
-	struct proc_scan *scan = &s->scan;
-
-	if (scan->count == PROC_FDS_MAX)
-		return -E2BIG;
-	if (scan->count == s->size) {
-		size_t size = s->size ? s->size * 2 : 1024;
-		struct proc_fd *fds = reallocarray(scan->fds, size, sizeof(*fds));
-
-		if (!fds)
-			return -ENOMEM;
-		scan->fds = fds;
-		s->size = size;
-	}
-	scan->fds[scan->count++] = (struct proc_fd){ .inode = inode, .pid = pid, .fd = (int)fd };
-	return 0;
-}
-
-static int take_link(struct scanner *s, int dir, uint32_t pid, const char *name)
+static int take_link(struct walker *w, int dir, uint32_t pid, const char *name)
 {
 	char link[LINK_SIZE];
 	uint64_t inode;
@@ -91,19 +78,19 @@ static int take_link(struct scanner *s, int dir, uint32_t pid, const char *name)
 		return errno == ENOENT ? 0 : -errno;
 	if (n == sizeof(link) || proc__parse_socket_link(link, (size_t)n, &inode))
 		return 0;
-	return add_fd(s, inode, pid, fd);
+	return w->fn(w->ctx, dir, pid, (int)fd, inode);
 }
 
-static int take_links(struct scanner *s, int dir, uint32_t pid)
+static int take_links(struct walker *w, int dir, uint32_t pid)
 {
 	const struct dirent64_head *entry;
 	long n, at;
 	int err;
 
-	while ((n = syscall(SYS_getdents64, dir, s->dirents, sizeof(s->dirents))) > 0) {
+	while ((n = syscall(SYS_getdents64, dir, w->dirents, sizeof(w->dirents))) > 0) {
 		for (at = 0; at < n; at += entry->reclen) {
-			entry = (const struct dirent64_head *)(s->dirents + at);
-			err = take_link(s, dir, pid, entry->name);
+			entry = (const struct dirent64_head *)(w->dirents + at);
+			err = take_link(w, dir, pid, entry->name);
 			if (err)
 				return err;
 		}
@@ -111,7 +98,7 @@ static int take_links(struct scanner *s, int dir, uint32_t pid)
 	return n < 0 ? -errno : 0;
 }
 
-static int take_fds(struct scanner *s, int proc, const char *name, uint32_t pid)
+static int take_fds(struct walker *w, int proc, const char *name, uint32_t pid)
 {
 	_cleanup_close_ int dir = -1;
 	char path[32];
@@ -120,7 +107,7 @@ static int take_fds(struct scanner *s, int proc, const char *name, uint32_t pid)
 	memcpy(path, name, len);
 	memcpy(path + len, "/fd", 4);
 	dir = openat(proc, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-	return dir < 0 ? -errno : take_links(s, dir, pid);
+	return dir < 0 ? -errno : take_links(w, dir, pid);
 }
 
 static bool is_gone(int err)
@@ -128,26 +115,26 @@ static bool is_gone(int err)
 	return err == -ENOENT || err == -ESRCH;
 }
 
-static int take_process(struct scanner *s, int proc, const char *name)
+static int take_process(struct walker *w, int proc, const char *name)
 {
 	uint32_t pid;
 	int err;
 
 	if (!parse_name(name, &pid) || pid == 0)
 		return 0;
-	err = take_fds(s, proc, name, pid);
+	err = take_fds(w, proc, name, pid);
 	/* A link of a process that has just ended may also say EACCES. */
 	if (is_gone(err) || (err == -EACCES && faccessat(proc, name, F_OK, 0)))
 		return 0;
 	if (err == -ENOMEM || err == -EMFILE || err == -ENFILE)
 		return err;
-	s->scan.processes++;
+	w->walk.processes++;
 	if (err)
-		s->scan.unreadable++;
+		w->walk.unreadable++;
 	return 0;
 }
 
-static int take_processes(struct scanner *s, const char *proc)
+static int take_processes(struct walker *w, const char *proc)
 {
 	_cleanup_closedir_ DIR *dir = opendir(proc);
 	const struct dirent *entry;
@@ -156,11 +143,49 @@ static int take_processes(struct scanner *s, const char *proc)
 	if (!dir)
 		return -errno;
 	while (errno = 0, entry = readdir(dir)) {
-		err = take_process(s, dirfd(dir), entry->d_name);
+		err = take_process(w, dirfd(dir), entry->d_name);
 		if (err)
 			return err;
 	}
 	return -errno;
+}
+
+int proc__walk(const char *proc, proc_socket_fn fn, void *ctx, struct proc_walk *ret)
+{
+	struct walker *w = malloc(sizeof(*w));
+	int err;
+
+	if (!w)
+		return -ENOMEM;
+	w->fn = fn;
+	w->ctx = ctx;
+	w->walk = (struct proc_walk){ 0 };
+	err = take_processes(w, proc);
+	if (!err)
+		*ret = w->walk;
+	free(w);
+	return err;
+}
+
+static int add_fd(void *ctx, int dir, uint32_t pid, int fd, uint64_t inode)
+{
+	struct scanner *s = ctx;
+	struct proc_scan *scan = &s->scan;
+
+	(void)dir;
+	if (scan->count == PROC_FDS_MAX)
+		return -E2BIG;
+	if (scan->count == s->size) {
+		size_t size = s->size ? s->size * 2 : 1024;
+		struct proc_fd *fds = reallocarray(scan->fds, size, sizeof(*fds));
+
+		if (!fds)
+			return -ENOMEM;
+		scan->fds = fds;
+		s->size = size;
+	}
+	scan->fds[scan->count++] = (struct proc_fd){ .inode = inode, .pid = pid, .fd = fd };
+	return 0;
 }
 
 static int compare_fds(const void *a, const void *b)
@@ -176,23 +201,20 @@ static int compare_fds(const void *a, const void *b)
 
 int proc__scan(const char *proc, struct proc_scan *ret)
 {
-	struct scanner *s = malloc(sizeof(*s));
-	int err;
+	struct scanner s = { 0 };
+	struct proc_walk walk;
+	int err = proc__walk(proc, add_fd, &s, &walk);
 
-	if (!s)
-		return -ENOMEM;
-	s->scan = (struct proc_scan){ 0 };
-	s->size = 0;
-	err = take_processes(s, proc);
 	if (err) {
-		proc__scan_free(&s->scan);
-	} else {
-		if (s->scan.count)
-			qsort(s->scan.fds, s->scan.count, sizeof(*s->scan.fds), compare_fds);
-		*ret = s->scan;
+		proc__scan_free(&s.scan);
+		return err;
 	}
-	free(s);
-	return err;
+	if (s.scan.count)
+		qsort(s.scan.fds, s.scan.count, sizeof(*s.scan.fds), compare_fds);
+	s.scan.processes = walk.processes;
+	s.scan.unreadable = walk.unreadable;
+	*ret = s.scan;
+	return 0;
 }
 
 void proc__scan_free(struct proc_scan *scan)

@@ -30,6 +30,17 @@ void proc__scan_free(struct proc_scan *scan);
 /* The descriptors of one inode: pointer into scan->fds and their number (0: none). */
 const struct proc_fd *proc__holders(const struct proc_scan *scan, uint64_t inode, size_t *ret_count);
 
+/*
+ * The same without a list: fn with every descriptor as it is found, process by process; dir is the process's directory
+ * of descriptors, for proc__info_at. A failure of fn with another number than -ENOMEM, -EMFILE and -ENFILE leaves the
+ * rest of the process out and counts it as unreadable; these three end the walk.
+ */
+typedef int (*proc_socket_fn)(void *ctx, int dir, uint32_t pid, int fd, uint64_t inode);
+struct proc_walk {
+	unsigned int processes, unreadable; /* as in struct proc_scan */
+};
+int proc__walk(const char *proc, proc_socket_fn fn, void *ctx, struct proc_walk *ret);
+
 /* Facts of one process that can be read cheaply; strings are malloc'ed, NULL when not readable. */
 struct proc_info {
 	uint32_t pid, ppid, uid;
@@ -43,6 +54,11 @@ struct proc_info {
 
 /* 0; -ESRCH: gone (also when the start time changed between the first and the last read); else -errno. */
 int proc__info(const char *proc, uint32_t pid, struct proc_info *ret);
+/*
+ * Of the process whose directory of descriptors is open as dir, and of no other that got its pid since. Not whole: only
+ * comm, ppid and the start time, for a third of the cost.
+ */
+int proc__info_at(int dir, uint32_t pid, bool whole, struct proc_info *ret);
 void proc__info_free(struct proc_info *info);
 
 /* Parsers alone, for tests and fuzzing. stat is parsed from the last ')'. 0 or -EBADMSG. */

@@ -250,6 +250,23 @@ int proc__info(const char *proc, uint32_t pid, struct proc_info *ret)
 	return 0;
 }
 
+int proc__info_at(int fds, uint32_t pid, bool whole, struct proc_info *ret)
+{
+	struct proc_info info = { .pid = pid };
+	_cleanup_close_ int dir = openat(fds, "..", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	int err;
+
+	if (dir < 0)
+		return errno == ENOENT ? -ESRCH : -errno;
+	err = whole ? read_all(dir, &info) : read_stat(dir, &info);
+	if (err) {
+		proc__info_free(&info);
+		return err == -ENOENT ? -ESRCH : err;
+	}
+	*ret = info;
+	return 0;
+}
+
 void proc__info_free(struct proc_info *info)
 {
 	free(info->cmdline);
