@@ -51,9 +51,10 @@ all: $(B)/sockwatch
 
 DEPS := clang=clang llvm=llvm-strip bpftool=bpftool gcc=gcc \
 	libc6-dev=include/stdio.h linux-libc-dev=include/linux/inet_diag.h \
-	libbpf-dev=include/bpf/libbpf.h libmnl-dev=include/libmnl/libmnl.h libcap-ng-dev=include/cap-ng.h
+	libbpf-dev=include/bpf/libbpf.h libmnl-dev=include/libmnl/libmnl.h libcap-ng-dev=include/cap-ng.h \
+	libsmartcols-dev=include/libsmartcols/libsmartcols.h
 TEST_DEPS := libcmocka-dev=include/cmocka.h libjansson-dev=include/jansson.h liburing-dev=include/liburing.h \
-	nginx-light=nginx openssh-server=sshd openssh-client=ssh curl=curl iproute2=ss libbpf-tools=tcplife
+	nginx-light=nginx openssh-server=sshd openssh-client=ssh curl=curl iproute2=ss net-tools=netstat libbpf-tools=tcplife
 LINT_DEPS := clang-format=clang-format clang-tidy=clang-tidy cppcheck=cppcheck
 
 # $(call need,list): nothing, and no network, when all are there
@@ -97,7 +98,7 @@ SANITIZE ?=
 CPPFLAGS_ALL := -D_GNU_SOURCE -Isrc -Iinclude -I$(B)/bpf $(CPPFLAGS)
 CFLAGS_ALL := -std=gnu11 $(CFLAGS) $(WARNINGS) $(HARDENING) $(SANITIZE)
 LDFLAGS_ALL := -pie -Wl,-z,relro,-z,now -Wl,--as-needed $(LDFLAGS) $(SANITIZE)
-LIBS := -lbpf -lmnl -lcap-ng -pthread
+LIBS := -lbpf -lmnl -lcap-ng -lsmartcols -pthread
 TEST_LIBS := -lcmocka -ljansson -luring
 BPF_CFLAGS := -target bpf -O2 -g -mcpu=v3 -Wall -Werror -D__TARGET_ARCH_$(ARCH) -Ivmlinux/$(ARCH) -Iinclude -Ibpf
 

@@ -7,6 +7,11 @@
 
 void ndjson__update(const struct render_config *config, struct buffer *out, const struct update *u);
 
+/* Parts of it that a listing has too. */
+void ndjson__endpoints(struct buffer *out, const struct endpoints *ends, bool has_remote);
+void ndjson__owner(const struct render_config *config, struct buffer *out, const struct process *owner, uint32_t tid);
+void ndjson__holders(struct buffer *out, const struct holder *holders, size_t count);
+
 void text__header(struct buffer *out);
 void text__update(const struct render_config *config, struct buffer *out, const struct update *u);
 

@@ -13,16 +13,14 @@ static void add_address(struct buffer *out, uint8_t family, const uint8_t *addre
 	json__raw(out, text, address__format(text, family, address));
 }
 
-static void add_endpoints(struct buffer *out, const struct sock *sock)
+void ndjson__endpoints(struct buffer *out, const struct endpoints *ends, bool has_remote)
 {
-	const struct endpoints *ends = &sock->ends;
-
 	json__literal(out, ",\"local_address\":\"");
 	add_address(out, ends->family, ends->local);
 	json__literal(out, "\"");
 	if (ends->local_port) /* chosen only after SYN_SENT, unless bound first */
 		json__integer(out, "local_port", ends->local_port);
-	if (forms__is_listener(sock))
+	if (!has_remote)
 		return;
 	json__literal(out, ",\"remote_address\":\"");
 	add_address(out, ends->family, ends->remote);
@@ -55,7 +53,7 @@ static void add_socket(struct buffer *out, const struct sock *sock)
 		json__word(out, "state", state);
 	if (sock->direction != SW_DIR_UNKNOWN && sock->direction <= SW_DIR_LISTEN)
 		json__word(out, "direction", directions[sock->direction]);
-	add_endpoints(out, sock);
+	ndjson__endpoints(out, &sock->ends, !forms__is_listener(sock));
 }
 
 /* As ps prints it: arguments joined by one space. */
@@ -91,13 +89,11 @@ static void add_start_time(const struct render_config *config, struct buffer *ou
 	json__time(out, forms__realtime_ns(config, ns), 2);
 }
 
-static void add_owner(const struct render_config *config, struct buffer *out, const struct update *u)
+void ndjson__owner(const struct render_config *config, struct buffer *out, const struct process *owner, uint32_t tid)
 {
-	const struct process *owner = u->sock->owner;
-
 	json__integer(out, "pid", owner->pid);
-	if (u->tid)
-		json__integer(out, "tid", u->tid);
+	if (tid)
+		json__integer(out, "tid", tid);
 	json__bytes(out, "comm", owner->comm, strnlen(owner->comm, sizeof(owner->comm)));
 	if (owner->have_ids) {
 		json__integer(out, "uid", owner->uid);
@@ -112,11 +108,11 @@ static void add_owner(const struct render_config *config, struct buffer *out, co
 		json__bytes(out, "cgroup", owner->cgroup, strlen(owner->cgroup));
 }
 
-static void add_holders(struct buffer *out, const struct sock *sock)
+void ndjson__holders(struct buffer *out, const struct holder *holders, size_t count)
 {
 	json__literal(out, ",\"holders\":[");
-	for (unsigned int i = 0; i < sock->holder_count; i++) {
-		const struct holder *holder = &sock->holders[i];
+	for (size_t i = 0; i < count; i++) {
+		const struct holder *holder = &holders[i];
 
 		if (i)
 			json__literal(out, ",");
@@ -153,10 +149,10 @@ static void add_socket_update(const struct render_config *config, struct buffer 
 
 	add_socket(out, u->sock);
 	if (u->sock->owner)
-		add_owner(config, out, u);
+		ndjson__owner(config, out, u->sock->owner, u->tid);
 	json__word(out, "attribution", attribution ? attribution : "none");
 	if (u->sock->holder_count && (u->event == EV_EXISTING || u->event == EV_OWNER))
-		add_holders(out, u->sock);
+		ndjson__holders(out, u->sock->holders, u->sock->holder_count);
 	if (u->event == EV_OWNER && u->prev_owner) {
 		json__integer(out, "prev_pid", u->prev_owner->pid);
 		json__bytes(out, "prev_comm", u->prev_owner->comm,

@@ -354,6 +354,28 @@ int netns__add_of_socket(struct netns_list *list, uint32_t pid, int fd, uint32_t
 	return err;
 }
 
+int netns__find(const char *proc, const char *name, struct netns_list *ret)
+{
+	struct finder f = { 0 };
+	char path[PATH_MAX];
+	uint64_t pid;
+	int err;
+
+	if (!*name || !strcmp(name, ".") || !strcmp(name, ".."))
+		return -ENOENT;
+	snprintf(path, sizeof(path), strchr(name, '/') ? "%s" : "/run/netns/%s", name);
+	err = take_path(&f, AT_FDCWD, path);
+	if (err == -ENOENT && !parse__u64(name, 1, INT_MAX, &pid)) {
+		snprintf(path, sizeof(path), "%s/%u/ns/net", proc, (unsigned int)pid);
+		err = take_path(&f, AT_FDCWD, path);
+	}
+	free(f.seen);
+	if (err)
+		return err;
+	*ret = f.list;
+	return 0;
+}
+
 void netns__list_free(struct netns_list *list)
 {
 	unsigned int i;

@@ -29,6 +29,12 @@ void netns__list_free(struct netns_list *list);
 int netns__add_of_socket(struct netns_list *list, uint32_t pid, int fd, uint32_t inode);
 
 /*
+ * One namespace alone: a name of ip-netns(8) (below /run/netns), a pid, or a path. 0, -EINVAL (it is no network
+ * namespace) or -errno.
+ */
+int netns__find(const char *proc, const char *name, struct netns_list *ret);
+
+/*
  * Open a NETLINK_SOCK_DIAG socket inside the namespace ns_fd refers to. Done in a thread that is thrown away, so the
  * caller's namespace never changes. The descriptor or -errno (-EPERM: CAP_SYS_ADMIN is missing).
  */
