@@ -3,9 +3,11 @@
 #ifndef SOCKWATCH_CMD_COMMAND_H
 #define SOCKWATCH_CMD_COMMAND_H
 
+#include "cmd/list_options.h"
 #include "cmd/options.h"
 
 int cmd_stream(const struct options *options);
 int cmd_doctor(const struct options *options);
+int cmd_list(const struct list_options *options);
 
 #endif

@@ -33,6 +33,29 @@ static int finish(int status)
 	return 1;
 }
 
+static int refuse(const char *why, const char *hint)
+{
+	log_error("%s", why);
+	log_error("try '%s'", hint);
+	return 2;
+}
+
+/* Its letters mean other things than those of the stream. */
+static int run_list(int argc, char **argv)
+{
+	struct list_options options;
+	char why[256] = "wrong usage";
+
+	if (list_options__parse(argc, argv, &options, why, sizeof(why)))
+		return refuse(why, "sockwatch list --help");
+	if (options.verbose)
+		log__set_level(LOG_VERBOSE);
+	if (!options.help)
+		return cmd_list(&options);
+	list_options__print_help();
+	return finish(0);
+}
+
 int main(int argc, char **argv)
 {
 	struct options options;
@@ -43,11 +66,10 @@ int main(int argc, char **argv)
 		log_error("stdout is closed: there is nowhere to print to");
 		return 1;
 	}
-	if (options__parse(argc, argv, &options, why, sizeof(why))) {
-		log_error("%s", why);
-		log_error("try 'sockwatch --help'");
-		return 2;
-	}
+	if (argc > 1 && !strcmp(argv[1], "list"))
+		return run_list(argc - 1, argv + 1);
+	if (options__parse(argc, argv, &options, why, sizeof(why)))
+		return refuse(why, "sockwatch --help");
 	if (options.verbose)
 		log__set_level(LOG_VERBOSE);
 	switch (options.command) {

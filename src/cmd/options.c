@@ -39,7 +39,7 @@ static const struct {
 
 #define OPTION_COUNT (sizeof(option_table) / sizeof(option_table[0]))
 
-static const char filter_help[] =
+const char options_filter_help[] =
 	"\nFILTER, as of ss: terms joined by and, or, or nothing (and), from left to right; not TERM; ( )\n"
 	"  state NAME, exclude NAME      established, listening, time-wait ... all, connected, big, bucket,\n"
 	"                                synchronized; side by side they are one set\n"
@@ -54,6 +54,7 @@ static const char filter_help[] =
 void options__print_help(void)
 {
 	puts("Usage: sockwatch [stream] [OPTIONS] [FILTER]   every TCP socket with its owner, then every change\n"
+	     "       sockwatch list [OPTIONS] [FILTER]       every open socket of every family; list --help says more\n"
 	     "       sockwatch doctor [--json]               what this kernel offers, and what is missing\n\n"
 	     "Options:");
 	for (size_t i = 0; i < OPTION_COUNT; i++) {
@@ -67,7 +68,7 @@ void options__print_help(void)
 		else
 			printf("      %-18s %s\n", name, option_table[i].help);
 	}
-	puts(filter_help);
+	puts(options_filter_help);
 	puts("Results go to stdout, everything else to stderr. SIGINT, SIGTERM and a closed pipe end the stream.\n"
 	     "Exit status: 0 done, 1 failed, 2 wrong usage.");
 }
@@ -166,6 +167,10 @@ static int parse_command(int argc, char **argv, struct options *o, char *why, si
 	}
 	if (doctor && argc) {
 		snprintf(why, size, "doctor takes no filter: '%s' is too much", argv[0]);
+		return -EINVAL;
+	}
+	if (argc && !strcmp(argv[0], "list")) {
+		snprintf(why, size, "list has options of its own, so it is the first word: sockwatch list ...");
 		return -EINVAL;
 	}
 	if (doctor && o->command == COMMAND_STREAM)

@@ -34,5 +34,6 @@ struct options {
  */
 int options__parse(int argc, char **argv, struct options *ret, char *why, size_t why_size);
 void options__print_help(void);
+extern const char options_filter_help[]; /* of every command that takes a filter */
 
 #endif

@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#include "cmd/collect.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "source/proc.h"
+
+/* ---- rows */
+
+/* IPv4 over a dual-stack socket counts as IPv4 (T10): only the row tells. */
+static bool is_wanted(const struct collect *c, const struct listed *row)
+{
+	if (!listed__is_inet(row))
+		return true;
+	return row->ends.family == 4 ? !c->ask.no_ipv4 : !c->ask.no_ipv6;
+}
+
+static int take_row(void *ctx, const struct listed *row, const struct facts *facts)
+{
+	struct collect *c = ctx;
+
+	if (!is_wanted(c, row))
+		return 0;
+	/* Some families tell the queues by the memory, wanted or not. */
+	return listing__add(c->listing, row, c->ask.facts & SOCKETS_MEMORY ? facts : NULL);
+}
+
+static int take_facts(void *ctx, const struct listed *row, const struct facts *facts)
+{
+	struct collect *c = ctx;
+
+	return facts ? listing__add_facts(c->listing, row, facts) : 0;
+}
+
+static bool is_fatal(int err)
+{
+	return err == -ENOMEM || err == -E2BIG;
+}
+
+static int dump_namespace(struct collect *c, const struct netns *ns, bool again)
+{
+	const struct sockets_out out = { .row = take_row, .facts = again ? NULL : take_facts, .ctx = c };
+	struct sockets_ask ask = c->ask;
+	struct sockets_result result = { 0 };
+	int err;
+
+	if (again) {
+		ask.classes &= listing__unheld_classes(c->listing, ns->inode);
+		/* It may have changed its state since. */
+		ask.states = SOCKETS_STATES;
+		if (!ask.classes)
+			return 0;
+	}
+	err = sockets__dump(ns == c->own ? -1 : ns->fd, ns->inode, &ask, &out, &result);
+	if (is_fatal(err))
+		return err;
+	if (err)
+		result.failed = ask.classes;
+	if (again && result.failed) {
+		listing__recheck_failed(c->listing, ns->inode, result.failed);
+	} else if (result.failed) {
+		c->failed++;
+		c->failed_error = err ? err : result.error;
+	}
+	c->missing |= result.missing;
+	return 0;
+}
+
+static int dump_rows(struct collect *c, bool again)
+{
+	int err = 0;
+
+	for (unsigned int i = 0; !err && i < c->namespaces->count; i++)
+		err = dump_namespace(c, &c->namespaces->items[i], again);
+	return err;
+}
+
+/* ---- holders */
+
+static void move_text(char **to, char **from)
+{
+	if (!*from)
+		return;
+	free(*to);
+	*to = *from;
+	*from = NULL;
+}
+
+/* The process whose descriptors are walked at present. 0, -ESRCH: it is gone, or -ENOMEM. */
+static int read_process(struct collect *c, int dir, uint32_t pid)
+{
+	struct proc_info info;
+	struct process *p;
+	bool fresh;
+	int err = proc__info_at(dir, pid, c->whole, &info);
+
+	if (err)
+		return err;
+	p = process_table__get(listing__processes(c->listing), pid, info.start_ticks, &fresh);
+	if (p && fresh) {
+		p->ppid = info.ppid;
+		p->uid = info.uid;
+		p->have_ids = c->whole;
+		process__set_comm(p, info.comm, sizeof(info.comm));
+		if (info.cmdline)
+			process__set_cmdline(p, info.cmdline, info.cmdline_len);
+		move_text(&p->exe, &info.exe);
+		move_text(&p->cgroup, &info.cgroup);
+	}
+	proc__info_free(&info);
+	c->process = p;
+	return p ? 0 : -ENOMEM;
+}
+
+static int take_descriptor(void *ctx, int dir, uint32_t pid, int fd, uint64_t inode)
+{
+	struct collect *c = ctx;
+	int err;
+
+	if (!listing__wants(c->listing, inode))
+		return 0;
+	/* The walk goes process by process. */
+	if (c->pid != pid || !c->process) {
+		c->pid = pid;
+		c->process = NULL;
+		err = read_process(c, dir, pid);
+		if (err)
+			return err;
+	}
+	return listing__hold(c->listing, inode, c->process, fd);
+}
+
+static int walk_processes(struct collect *c)
+{
+	struct proc_walk walk;
+	int err;
+
+	c->pid = 0;
+	err = proc__walk(c->proc, take_descriptor, c, &walk);
+	if (err)
+		return err;
+	c->processes = walk.processes;
+	c->unreadable = walk.unreadable;
+	return 0;
+}
+
+const struct collect_source collect_netlink = { .rows = dump_rows, .holders = walk_processes };
+
+/* ---- */
+
+static int find_holders(struct collect *c)
+{
+	int err = c->source->holders(c);
+
+	listing__holders_end(c->listing);
+	return err;
+}
+
+static int look_again(struct collect *c)
+{
+	int err = listing__recheck_begin(c->listing);
+
+	if (!err)
+		err = c->source->rows(c, true);
+	return err ? err : listing__recheck_end(c->listing);
+}
+
+/*
+ * A row that nobody holds: its holder closed it meanwhile, or got it after the walk had passed, or cannot be read, or
+ * there is none. What is gone is left out, what is still there gets a second walk, and what went during that is left
+ * out as well.
+ */
+static int settle(struct collect *c)
+{
+	int err;
+
+	if (!listing__unheld(c->listing))
+		return 0;
+	err = look_again(c);
+	if (err || !listing__unheld(c->listing))
+		return err;
+	err = find_holders(c);
+	if (err || !listing__unheld(c->listing))
+		return err;
+	return look_again(c);
+}
+
+int collect__run(struct collect *c)
+{
+	int err = c->source->rows(c, false);
+
+	if (!err)
+		err = listing__rows_end(c->listing);
+	if (!err && c->holders) {
+		err = find_holders(c);
+		if (!err)
+			err = settle(c);
+	}
+	return err ? err : listing__finish(c->listing);
+}

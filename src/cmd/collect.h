@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Brings the rows of all namespaces and their holders into a listing. */
+#ifndef SOCKWATCH_CMD_COLLECT_H
+#define SOCKWATCH_CMD_COLLECT_H
+
+#include "model/listing.h"
+#include "source/netns.h"
+#include "source/sockets.h"
+
+struct collect;
+
+/*
+ * A source of rows and one of holders. Both report to the listing of the collect; which of them know what is said at
+ * listing.h. There is one so far: sock_diag and /proc.
+ */
+struct collect_source {
+	/* All classes that are asked for, of all namespaces; of a second look those that somebody should hold. */
+	int (*rows)(struct collect *c, bool again);
+	int (*holders)(struct collect *c);
+};
+
+extern const struct collect_source collect_netlink;
+
+struct collect {
+	/* in */
+	const struct collect_source *source;
+	const char *proc;
+	struct netns_list *namespaces;
+	const struct netns *own; /* of them; NULL: not among them */
+	struct sockets_ask ask;
+	bool holders; /* wanted */
+	bool whole;   /* of the holders everything, not only their names */
+	struct listing *listing;
+	/* out */
+	uint32_t missing; /* classes of which the kernel has no list */
+	unsigned int failed;
+	int failed_error; /* -errno of the last namespace that could not be read */
+	unsigned int processes, unreadable;
+	/* while it runs */
+	uint32_t pid;
+	struct process *process;
+	bool gone;
+};
+
+/* 0 or -errno; the listing is finished. */
+int collect__run(struct collect *c);
+
+#endif
