@@ -12,7 +12,9 @@
 
 #define CELL_MAX     (1024 * 1024)
 #define MEASURED_MAX 1000 /* lines of a table too long for people */
-#define CUT_MIN	     12	  /* a column that can be cut keeps this much before another is left out */
+#define CUT_MIN	     12	  /* what a name keeps when it is cut, and an address on a very narrow terminal */
+#define CUT_LEAST    5	  /* what a name keeps there */
+#define WRAP_MIN     21	  /* what an address keeps before another column is left out: one of IPv4, and its port */
 
 struct sheet {
 	struct sheet_config config;
@@ -110,16 +112,16 @@ static unsigned int sum_widths(const unsigned int *widths, unsigned int count)
 	return sum;
 }
 
-/* Take what is too much from the widest of the columns with flag, down to CUT_MIN each. */
-static void shrink(const struct sheet *t, unsigned int *widths, uint8_t flag)
+/* Take what is too much from the widest of the columns with flag, down to least each. */
+static void shrink(const struct sheet *t, unsigned int *widths, uint8_t flag, unsigned int least)
 {
-	unsigned int count = t->config.columns.count, sum;
+	unsigned int count = t->config.columns.count;
 
-	while ((sum = sum_widths(widths, count)) > t->config.width) {
+	while (sum_widths(widths, count) > t->config.width) {
 		unsigned int widest = count;
 
 		for (unsigned int i = 0; i < count; i++) {
-			if (t->config.columns.items[i]->flags & flag && widths[i] > CUT_MIN &&
+			if (t->config.columns.items[i]->flags & flag && widths[i] > least &&
 			    (widest == count || widths[i] > widths[widest]))
 				widest = i;
 		}
@@ -143,7 +145,7 @@ static int least_wanted(const struct sheet *t)
 	return found;
 }
 
-/* First names are cut, then columns left out, then addresses broken. */
+/* Names are cut, then long addresses broken, then columns left out, then addresses broken for good. */
 static void fit(struct sheet *t)
 {
 	unsigned int widths[COLUMNS_MAX];
@@ -151,7 +153,8 @@ static void fit(struct sheet *t)
 
 	for (;;) {
 		memcpy(widths, t->widths, sizeof(widths));
-		shrink(t, widths, COLUMN_CUT);
+		shrink(t, widths, COLUMN_CUT, CUT_MIN);
+		shrink(t, widths, COLUMN_WRAP, WRAP_MIN);
 		if (sum_widths(widths, t->config.columns.count) <= t->config.width || t->config.chosen)
 			break;
 		i = least_wanted(t);
@@ -161,7 +164,8 @@ static void fit(struct sheet *t)
 		memmove(&t->widths[i], &t->widths[i + 1],
 			(t->config.columns.count - (unsigned int)i) * sizeof(t->widths[0]));
 	}
-	shrink(t, widths, COLUMN_WRAP);
+	shrink(t, widths, COLUMN_CUT, CUT_LEAST);
+	shrink(t, widths, COLUMN_WRAP, CUT_MIN);
 	memcpy(t->widths, widths, sizeof(widths));
 }
 
@@ -178,16 +182,15 @@ static int set_up_fitted(struct sheet *t)
 	scols_table_set_termwidth(t->fitted, t->config.width);
 	for (unsigned int i = 0; i < t->config.columns.count; i++) {
 		const struct column *c = t->config.columns.items[i];
+		struct libscols_column *column;
 		int flags = 0;
 
 		if (c->flags & COLUMN_RIGHT)
 			flags |= SCOLS_FL_RIGHT;
-		if (c->flags & COLUMN_CUT)
-			flags |= SCOLS_FL_TRUNC | SCOLS_FL_STRICTWIDTH;
 		if (c->flags & COLUMN_WRAP)
-			flags |= SCOLS_FL_WRAP | SCOLS_FL_STRICTWIDTH;
-		/* From 1 on a hint is a number of cells. */
-		if (!scols_table_new_column(t->fitted, c->title, t->widths[i] + 0.0, flags))
+			flags |= SCOLS_FL_WRAP;
+		column = scols_table_new_column(t->fitted, c->title, 0, flags);
+		if (!column || scols_column_set_wrapfunc(column, scols_wrapnl_chunksize, scols_wrapnl_nextchunk, NULL))
 			return -ENOMEM;
 	}
 	return 0;
@@ -245,6 +248,42 @@ static const char *choose_colour(const struct listed *s)
 	}
 }
 
+/* The byte behind n characters of s, which is escaped: an escape (\\xNN, \\\\) stays whole. */
+static const char *skip_characters(const char *s, unsigned int n)
+{
+	while (*s && n) {
+		unsigned int size = s[0] == '\\' && s[1] ? s[1] == 'x' ? 4 : 2 : 1;
+
+		if (size > n)
+			break;
+		n -= size;
+		for (s += size; ((unsigned char)*s & 0xc0) == 0x80; s++)
+			;
+	}
+	return s;
+}
+
+/* The text in the width of its column: cut, or broken by newlines. Valid until the next call. NULL: no memory. */
+static const char *fit_cell(struct sheet *t, unsigned int i, const char *text)
+{
+	const char *end = skip_characters(text, t->widths[i]);
+	bool wraps = t->config.columns.items[i]->flags & COLUMN_WRAP;
+
+	if (!*end)
+		return text;
+	buffer__reset(&t->cell);
+	buffer__add(&t->cell, text, (size_t)(end - text));
+	for (text = end; wraps && *text; text = end) {
+		end = skip_characters(text, t->widths[i]);
+		if (end == text)
+			break;
+		buffer__addc(&t->cell, '\n');
+		buffer__add(&t->cell, text, (size_t)(end - text));
+	}
+	buffer__addc(&t->cell, '\0');
+	return t->cell.failed ? NULL : t->cell.data;
+}
+
 static int add_fitted(struct sheet *t, const struct column_view *v)
 {
 	struct libscols_line *line = scols_table_new_line(t->fitted, NULL);
@@ -254,6 +293,8 @@ static int add_fitted(struct sheet *t, const struct column_view *v)
 	for (unsigned int i = 0; i < t->config.columns.count; i++) {
 		const char *text = show_cell(t, t->config.columns.items[i], v);
 
+		if (text)
+			text = fit_cell(t, i, text);
 		if (!text || scols_line_set_data(line, i, text))
 			return -ENOMEM;
 		if (t->config.colour && !strcmp(t->config.columns.items[i]->name, "state"))
