@@ -29,7 +29,7 @@ struct list {
 	const struct list_options *options;
 	struct netns_list namespaces;
 	struct collect collect;
-	struct labels *names;
+	struct labels *labels;
 	struct column_names column_names;
 	struct column_view view;
 	struct columns columns;
@@ -349,7 +349,7 @@ static void set_up_view(struct list *l)
 	l->column_names.netns = name_netns;
 	l->column_names.device = name_device;
 	l->column_names.cgroup = name_cgroup;
-	l->column_names.ctx = l->names;
+	l->column_names.ctx = l->labels;
 	l->view = (struct column_view){
 		.listing = l->collect.listing,
 		.names = &l->column_names,
@@ -364,8 +364,8 @@ static int run(struct list *l)
 
 	if (err)
 		return err;
-	l->names = labels__new(&l->namespaces);
-	if (!l->names)
+	l->labels = labels__new(&l->namespaces);
+	if (!l->labels)
 		return -ENOMEM;
 	set_up_ask(l);
 	err = collect(l);
@@ -399,7 +399,7 @@ int cmd_list(const struct list_options *options)
 	free(l.rows);
 	buffer__free(&l.scratch);
 	output__free(&l.out);
-	labels__free(l.names);
+	labels__free(l.labels);
 	listing__free(l.collect.listing);
 	netns__list_free(&l.namespaces);
 	return err ? 1 : 0;
