@@ -14,12 +14,15 @@
 #include "base/parse.h"
 #include "cmd/collect.h"
 #include "cmd/command.h"
+#include "cmd/list_filter.h"
 #include "cmd/list_options.h"
 #include "cmd/output.h"
+#include "cmd/select.h"
 #include "render/csv.h"
 #include "render/listed.h"
 #include "render/order.h"
 #include "render/table.h"
+#include "source/diag_filter.h"
 #include "source/labels.h"
 
 #define SCRATCH_MAX (1024 * 1024)
@@ -28,6 +31,9 @@
 struct list {
 	const struct list_options *options;
 	struct netns_list namespaces;
+	struct filter *filter;
+	struct buffer bytecode;
+	uint32_t states; /* to show */
 	struct collect collect;
 	struct labels *labels;
 	struct column_names column_names;
@@ -66,9 +72,10 @@ static const char *name_context(void *ctx, const struct process *p)
 
 /* ---- what to look at */
 
-static uint32_t needs(const struct list_options *o)
+static uint32_t needs(const struct list *l)
 {
-	uint32_t all = columns__needs(&o->columns) | o->facts;
+	const struct list_options *o = l->options;
+	uint32_t all = columns__needs(&o->columns) | o->facts | list_filter__needs(l->filter);
 	const struct column *sort;
 
 	if (o->json && !o->chosen)
@@ -85,11 +92,19 @@ static uint32_t needs(const struct list_options *o)
 static void set_up_ask(struct list *l)
 {
 	const struct list_options *o = l->options;
-	uint32_t all = needs(o);
+	uint32_t all = needs(l);
 	struct sockets_ask *ask = &l->collect.ask;
 
-	ask->classes = o->classes;
-	ask->states = o->states;
+	l->states = filter__names_states(l->filter) ? FILTER_STATES : o->states;
+	l->states &= filter__states(l->filter);
+	ask->classes = list_filter__classes(l->filter, o->classes);
+	ask->states = l->states;
+	/* Devices have other numbers in other namespaces, and an owner may be in another cgroup than its socket. */
+	diag_filter__compile(l->filter, 0, &l->bytecode);
+	if (l->bytecode.len) {
+		ask->bytecode = l->bytecode.data;
+		ask->bytecode_len = l->bytecode.len;
+	}
 	ask->no_ipv4 = o->ipv6 && !o->ipv4;
 	ask->no_ipv6 = o->ipv4 && !o->ipv6;
 	if (all & COLUMN_MEMORY)
@@ -101,7 +116,7 @@ static void set_up_ask(struct list *l)
 	l->collect.holders = all & COLUMN_HOLDERS;
 	l->collect.whole = all & COLUMN_PROCESS;
 	/* What nobody accepted yet belongs to its listener's owner, so listeners must be known. */
-	if (l->collect.holders && o->classes & CLASS_BIT(CLASS_TCP))
+	if (l->collect.holders && ask->classes & CLASS_BIT(CLASS_TCP))
 		ask->states |= 1U << STATE_LISTEN;
 	if (all & COLUMN_CONTEXT)
 		l->column_names.context = name_context;
@@ -168,9 +183,11 @@ static int collect(struct list *l)
 
 static bool is_shown(void *ctx, const struct listed *s)
 {
-	const struct list *l = ctx;
+	struct list *l = ctx;
+	struct column_view view = l->view;
 
-	return l->options->states & 1U << s->state;
+	view.socket = s;
+	return l->states & 1U << s->state && list_filter__matches(l->filter, &view, &l->scratch);
 }
 
 static int choose_rows(struct list *l)
@@ -387,17 +404,23 @@ int cmd_list(const struct list_options *options)
 		.options = options,
 		.collect = { .source = &collect_netlink, .proc = "/proc" },
 	};
-	int err;
+	int err = select__parse(options->filter_count, options->filter, select__family(options->ipv4, options->ipv6), 0,
+				&l.filter);
 
+	if (err)
+		return err == -EINVAL ? 2 : 1;
 	/* Only how wide a character is; numbers and messages stay as they are. */
 	setlocale(LC_CTYPE, "");
 	l.collect.namespaces = &l.namespaces;
 	output__init(&l.out, STDOUT_FILENO, -1);
 	buffer__init(&l.scratch, SCRATCH_MAX);
+	buffer__init(&l.bytecode, DIAG_FILTER_MAX);
 	err = run(&l);
 	sheet__free(l.sheet);
 	free(l.rows);
+	filter__free(l.filter);
 	buffer__free(&l.scratch);
+	buffer__free(&l.bytecode);
 	output__free(&l.out);
 	labels__free(l.labels);
 	listing__free(l.collect.listing);

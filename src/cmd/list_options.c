@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "cmd/options.h"
 #include "model/listed.h"
 
 /* Without a letter of their own. */
@@ -106,7 +107,8 @@ void list_options__print_help(void)
 	puts("\nColumns (-O, --sort):");
 	for (unsigned int i = 0; (c = columns__all(i)); i++)
 		printf("  %-16s %s\n", c->name, c->help);
-	puts("\nResults go to stdout, everything else to stderr. Exit status: 0 done, 1 failed, 2 wrong usage.");
+	puts(options_filter_help);
+	puts("Results go to stdout, everything else to stderr. Exit status: 0 done, 1 failed, 2 wrong usage.");
 }
 
 static int bad(char *why, size_t size, const char *option, const char *value, const char *reason)

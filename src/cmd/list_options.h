@@ -19,9 +19,9 @@ struct list_options {
 	const char *netns; /* name or pid; NULL: all */
 	const char *sort;  /* name of a column, with - in front: the other way round; NULL: listening first */
 	struct columns columns;
-	bool chosen;	     /* the user named the columns */
-	uint32_t facts;	     /* COLUMN_MEMORY | COLUMN_TCP | COLUMN_REFS | COLUMN_CONTEXT, for JSON */
-	char *const *filter; /* words */
+	bool chosen;	/* the user named the columns */
+	uint32_t facts; /* COLUMN_MEMORY | COLUMN_TCP | COLUMN_REFS | COLUMN_CONTEXT, for JSON */
+	char **filter;	/* words, of argv */
 	int filter_count;
 };
 

@@ -21,21 +21,27 @@ static void print_error(const struct filter_error *e)
 	log_error("try 'sockwatch --help'");
 }
 
-int select__parse(const struct options *options, uint32_t unknown, struct filter **ret)
+uint16_t select__family(bool ipv4, bool ipv6)
+{
+	if (ipv4 == ipv6)
+		return AF_UNSPEC;
+	return ipv4 ? AF_INET : AF_INET6;
+}
+
+int select__parse(int count, char **words, uint16_t family, uint32_t unknown, struct filter **ret)
 {
 	struct filter_error error;
 	struct filter_env env;
 	int err;
 
-	if (!options->filter_words) {
+	if (!count) {
 		*ret = NULL;
 		return 0;
 	}
 	names__env(&env);
 	env.unknown = unknown;
-	if (options->ipv4 != options->ipv6)
-		env.family = options->ipv4 ? AF_INET : AF_INET6;
-	err = filter__parse(options->filter_words, options->filter, &env, ret, &error);
+	env.family = family;
+	err = filter__parse(count, words, &env, ret, &error);
 	if (err == -EINVAL)
 		print_error(&error);
 	else if (err)

@@ -14,10 +14,13 @@
 #define SELECT_STREAM_UNKNOWN (FILTER_DEVICE | FILTER_MARK) /* no record tells it */
 
 /*
- * The filter of the command line; NULL for none. unknown are the facts (enum filter_fact) that the command never knows.
- * A mistake is printed to stderr: -EINVAL.
+ * The filter that the words of the command line say; NULL for none. family (AF_*, AF_UNSPEC) is that of addresses
+ * without one; unknown are the facts (enum filter_fact) that the command never knows. A mistake is printed to stderr:
+ * -EINVAL.
  */
-int select__parse(const struct options *options, uint32_t unknown, struct filter **ret);
+int select__parse(int count, char **words, uint16_t family, uint32_t unknown, struct filter **ret);
+/* AF_INET or AF_INET6 when only one was asked for. */
+uint16_t select__family(bool ipv4, bool ipv6);
 
 struct select {
 	const struct filter *filter; /* the caller's; NULL: everything */

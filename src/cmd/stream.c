@@ -450,7 +450,8 @@ int cmd_stream(const struct options *options)
 		.signal_fd = -1,
 	};
 	struct filter *filter;
-	int err = select__parse(options, SELECT_STREAM_UNKNOWN, &filter);
+	int err = select__parse(options->filter_words, options->filter, select__family(options->ipv4, options->ipv6),
+				SELECT_STREAM_UNKNOWN, &filter);
 
 	if (err)
 		return err == -EINVAL ? 2 : 1;

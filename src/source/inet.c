@@ -199,25 +199,91 @@ static int parse(const struct nlmsghdr *nlh, struct listed *row, struct facts *f
 	return row->class == CLASS_SCTP ? finish_sctp(row, t.association) : 0;
 }
 
-/* One family of one protocol. */
-static int ask_family(const struct sockets_place *place, enum socket_class class, uint8_t family, uint32_t ext,
-		      uint32_t states, listed_fn fn, void *ctx)
-{
-	uint32_t protocol = protocols[class].number;
-	struct {
-		struct inet_diag_req_v2 req;
-		struct nlattr attr;
-		uint32_t protocol;
-	} ask = {
-		.req = { .sdiag_family = family, .idiag_ext = (uint8_t)ext, .idiag_states = states },
-		.attr = { .nla_len = sizeof(ask.attr) + sizeof(ask.protocol), .nla_type = INET_DIAG_REQ_PROTOCOL },
-		.protocol = protocol,
-	};
+#define REQUEST_MAX 16384 /* with the bytecode; a longer one is left out */
 
-	if (protocol > UINT8_MAX)
-		return sockets__ask(place, &sockets_inet, class, &ask, sizeof(ask), fn, ctx);
-	ask.req.sdiag_protocol = (uint8_t)protocol;
-	return sockets__ask(place, &sockets_inet, class, &ask, sizeof(ask.req), fn, ctx);
+struct request {
+	enum socket_class class;
+	uint8_t family;
+	uint32_t ext;
+	uint32_t states;
+	const void *bytecode; /* NULL: none */
+	size_t bytecode_len;
+};
+
+static size_t put_attribute(char *to, uint16_t type, const void *data, size_t len)
+{
+	struct nlattr attr = { .nla_len = (uint16_t)(sizeof(attr) + len), .nla_type = type };
+
+	memcpy(to, &attr, sizeof(attr));
+	memcpy(to + sizeof(attr), data, len);
+	return sizeof(attr) + MNL_ALIGN(len);
+}
+
+/* One family of one protocol. */
+static int ask_family(const struct sockets_place *place, const struct request *r, listed_fn fn, void *ctx)
+{
+	struct inet_diag_req_v2 req = { .sdiag_family = r->family,
+					.idiag_ext = (uint8_t)r->ext,
+					.idiag_states = r->states };
+	uint32_t protocol = protocols[r->class].number;
+	char ask[REQUEST_MAX] = { 0 };
+	size_t len = sizeof(req);
+
+	if (protocol <= UINT8_MAX)
+		req.sdiag_protocol = (uint8_t)protocol;
+	else
+		len += put_attribute(ask + len, INET_DIAG_REQ_PROTOCOL, &protocol, sizeof(protocol));
+	if (r->bytecode && r->bytecode_len < sizeof(ask) - len - sizeof(struct nlattr) - MNL_ALIGNTO)
+		len += put_attribute(ask + len, INET_DIAG_REQ_BYTECODE, r->bytecode, r->bytecode_len);
+	memcpy(ask, &req, sizeof(req));
+	return sockets__ask(place, &sockets_inet, r->class, ask, len, fn, ctx);
+}
+
+static int ask_families(const struct sockets_place *place, struct request r, bool no_ipv4, listed_fn fn, void *ctx)
+{
+	int err = 0;
+
+	r.family = AF_INET;
+	if (!no_ipv4)
+		err = ask_family(place, &r, fn, ctx);
+	r.family = AF_INET6;
+	return err ? err : ask_family(place, &r, fn, ctx);
+}
+
+static bool takes_bytecode(enum socket_class class)
+{
+	return class == CLASS_TCP || class == CLASS_MPTCP || class == CLASS_UDP || class == CLASS_UDPLITE;
+}
+
+/* A kernel that does not know a condition, or does not allow it, refuses the whole. */
+static bool refuses_bytecode(int err)
+{
+	return err == -EINVAL || err == -EPERM;
+}
+
+/*
+ * All of a class. Listeners come whether they match or not: they say whose a connection is that nobody accepted yet.
+ */
+static int ask_class(const struct sockets_place *place, enum socket_class class, uint32_t ext,
+		     const struct sockets_ask *ask, listed_fn fn, void *ctx)
+{
+	struct request r = { .class = class, .ext = ext, .states = ask->states };
+	int err;
+
+	if (ask->bytecode && takes_bytecode(class)) {
+		r.bytecode = ask->bytecode;
+		r.bytecode_len = ask->bytecode_len;
+		if (class == CLASS_TCP)
+			r.states &= ~(1U << STATE_LISTEN);
+		err = r.states ? ask_families(place, r, ask->no_ipv4, fn, ctx) : 0;
+		if (err && !refuses_bytecode(err))
+			return err;
+		r.bytecode = NULL;
+		r.states = err ? ask->states : ask->states & ~r.states;
+		if (!r.states)
+			return 0;
+	}
+	return ask_families(place, r, ask->no_ipv4, fn, ctx);
 }
 
 /* ---- /proc/net */
@@ -326,27 +392,19 @@ static int read_files(const struct sockets_place *place, enum socket_class class
 static int ask_facts(const struct sockets_place *place, enum socket_class class, const struct sockets_ask *ask,
 		     const struct sockets_out *out)
 {
-	const uint32_t ext = EXT(INET_DIAG_INFO) | EXT(INET_DIAG_CONG);
-	int err;
-
 	if (class != CLASS_TCP || !(ask->facts & SOCKETS_TCP) || !out->facts)
 		return 0;
-	err = ask->no_ipv4 ? 0 : ask_family(place, class, AF_INET, ext, ask->states, out->facts, out->ctx);
-	if (!err)
-		err = ask_family(place, class, AF_INET6, ext, ask->states, out->facts, out->ctx);
-	return err;
+	return ask_class(place, class, EXT(INET_DIAG_INFO) | EXT(INET_DIAG_CONG), ask, out->facts, out->ctx);
 }
 
 static int dump(const struct sockets_place *place, enum socket_class class, const struct sockets_ask *ask,
 		const struct sockets_out *out)
 {
 	uint32_t ext = ask->facts & SOCKETS_MEMORY ? EXT(INET_DIAG_SKMEMINFO) : 0;
-	int err = protocols[class].no_diag ? -ENOENT : 0;
+	int err = -ENOENT;
 
-	if (!err && !ask->no_ipv4)
-		err = ask_family(place, class, AF_INET, ext, ask->states, out->row, out->ctx);
-	if (!err)
-		err = ask_family(place, class, AF_INET6, ext, ask->states, out->row, out->ctx);
+	if (!protocols[class].no_diag)
+		err = ask_class(place, class, ext, ask, out->row, out->ctx);
 	if (err == -ENOENT || (err == -EINVAL && class == CLASS_MPTCP)) /* before 5.9 there was no such attribute */
 		return read_files(place, class, ask, out);
 	return err ? err : ask_facts(place, class, ask, out);

@@ -14,7 +14,7 @@
 /* The kernel fills a dump datagram up to 32 KiB (netlink_recvmsg, max_recvmsg_len); twice that leaves no doubt. */
 #define NLDUMP_BUFFER_SIZE (64 * 1024)
 /* The largest request there is: inet_diag_req_v2 with a protocol attribute and a filter. */
-#define NLDUMP_REQUEST_MAX (16 * 1024)
+#define NLDUMP_REQUEST_MAX (32 * 1024)
 /* A dump is asked for this often while the kernel keeps calling it interrupted. */
 #define NLDUMP_TRIES 4
 /* include/linux/err.h: the largest error number the kernel returns. */

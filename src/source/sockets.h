@@ -21,8 +21,11 @@ struct sockets_ask {
 	uint32_t classes; /* CLASS_BIT */
 	uint32_t states;  /* 1 << enum tcp_state */
 	uint32_t facts;	  /* SOCKETS_* */
-	bool no_ipv4;	  /* IPv4 over AF_INET6 is given all the same */
-	bool no_ipv6;	  /* as is IPv6 over AF_INET6, of which IPv4 may be one: the caller looks */
+	/* INET_DIAG_REQ_BYTECODE for TCP, MPTCP, UDP and UDP-Lite; of TCP listeners come all. It may be ignored. */
+	const void *bytecode;
+	size_t bytecode_len;
+	bool no_ipv4; /* IPv4 over AF_INET6 is given all the same */
+	bool no_ipv6; /* as is IPv6 over AF_INET6, of which IPv4 may be one: the caller looks */
 };
 
 /* The row is valid during the call, facts is NULL when there are none. Not 0 stops the dump and is returned. */
