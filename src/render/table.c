@@ -13,7 +13,7 @@
 #define CELL_MAX     (1024 * 1024)
 #define MEASURED_MAX 1000 /* lines of a table too long for people */
 #define CUT_MIN	     12	  /* what a name keeps when it is cut, and an address on a very narrow terminal */
-#define CUT_LEAST    5	  /* what a name keeps there */
+#define CUT_LEAST    4	  /* what a name keeps there */
 #define WRAP_MIN     21	  /* what an address keeps before another column is left out: one of IPv4, and its port */
 
 struct sheet {
