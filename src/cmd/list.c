@@ -2,7 +2,6 @@
 /* sockwatch list: every socket that is open now, with its owner. */
 #include <errno.h>
 #include <locale.h>
-#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,6 +14,7 @@
 #include "cmd/collect.h"
 #include "cmd/command.h"
 #include "cmd/list_filter.h"
+#include "cmd/list_names.h"
 #include "cmd/list_options.h"
 #include "cmd/output.h"
 #include "cmd/select.h"
@@ -23,7 +23,6 @@
 #include "render/order.h"
 #include "render/table.h"
 #include "source/diag_filter.h"
-#include "source/labels.h"
 
 #define SCRATCH_MAX (1024 * 1024)
 #define WIDTH_MAX   10000
@@ -35,8 +34,7 @@ struct list {
 	struct buffer bytecode;
 	uint32_t states; /* to show */
 	struct collect collect;
-	struct labels *labels;
-	struct column_names column_names;
+	struct list_names names;
 	struct column_view view;
 	struct columns columns;
 	struct listed **rows;
@@ -47,28 +45,6 @@ struct list {
 	struct render_config render;
 	uint64_t time_ns;
 };
-
-/* ---- names */
-
-static const char *name_netns(void *ctx, uint32_t inode)
-{
-	return labels__netns(ctx, inode);
-}
-
-static const char *name_device(void *ctx, uint32_t netns, uint32_t ifindex)
-{
-	return labels__device(ctx, netns, ifindex);
-}
-
-static const char *name_cgroup(void *ctx, uint64_t id)
-{
-	return labels__cgroup(ctx, id);
-}
-
-static const char *name_context(void *ctx, const struct process *p)
-{
-	return labels__context(ctx, p->pid);
-}
 
 /* ---- what to look at */
 
@@ -118,8 +94,6 @@ static void set_up_ask(struct list *l)
 	/* What nobody accepted yet belongs to its listener's owner, so listeners must be known. */
 	if (l->collect.holders && ask->classes & CLASS_BIT(CLASS_TCP))
 		ask->states |= 1U << STATE_LISTEN;
-	if (all & COLUMN_CONTEXT)
-		l->column_names.context = name_context;
 }
 
 static int set_up_namespaces(struct list *l)
@@ -363,13 +337,9 @@ static void set_up_view(struct list *l)
 		.boot_to_realtime_ns = (int64_t)(clock__ns(CLOCK_REALTIME) - l->time_ns),
 		.ticks_per_second = sysconf(_SC_CLK_TCK),
 	};
-	l->column_names.netns = name_netns;
-	l->column_names.device = name_device;
-	l->column_names.cgroup = name_cgroup;
-	l->column_names.ctx = l->labels;
 	l->view = (struct column_view){
 		.listing = l->collect.listing,
-		.names = &l->column_names,
+		.names = &l->names.columns,
 		.ticks_per_second = l->render.ticks_per_second,
 		.boot_to_realtime_ns = l->render.boot_to_realtime_ns,
 	};
@@ -381,9 +351,9 @@ static int run(struct list *l)
 
 	if (err)
 		return err;
-	l->labels = labels__new(&l->namespaces);
-	if (!l->labels)
-		return -ENOMEM;
+	err = list_names__init(&l->names, &l->namespaces, needs(l) & COLUMN_CONTEXT);
+	if (err)
+		return err;
 	set_up_ask(l);
 	err = collect(l);
 	if (err)
@@ -392,6 +362,8 @@ static int run(struct list *l)
 	err = choose_rows(l);
 	if (err)
 		return err;
+	if (l->options->resolve && list_names__resolve(&l->names, l->rows, l->row_count))
+		log_warn("names cannot be looked up: numbers are shown");
 	choose_columns(l);
 	err = print(l);
 	warn(l);
@@ -422,7 +394,7 @@ int cmd_list(const struct list_options *options)
 	buffer__free(&l.scratch);
 	buffer__free(&l.bytecode);
 	output__free(&l.out);
-	labels__free(l.labels);
+	list_names__free(&l.names);
 	listing__free(l.collect.listing);
 	netns__list_free(&l.namespaces);
 	return err ? 1 : 0;

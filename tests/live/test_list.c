@@ -19,6 +19,8 @@
 #define NAMESPACES 3
 #define LINES_MAX  1024
 #define LINE_MAX_  512
+/* Without timers, which move. */
+#define SS "ss -H -O -n -tuwx0M -a -p -e | sed 's/timer:[^ ]*//'"
 
 struct world {
 	int ns[NAMESPACES];
@@ -190,7 +192,7 @@ static void add_address(const json_t *r, const char *side, char *to, size_t size
 		snprintf(device, sizeof(device), "%%%s", text(r, "device"));
 	if (!*address) /* no other end: ss has its zeros */
 		snprintf(to, size, "none");
-	else if (v6 && any && local && !json_is_true(json_object_get(r, "v6only")) && !is(r, "protocol", "raw"))
+	else if (v6 && any && local && !json_is_true(json_object_get(r, "v6only")))
 		snprintf(to, size, "*%s:%s", device, port);
 	else
 		snprintf(to, size, v6 ? "[%s]%s:%s" : "%s%s:%s", address, device, port);
@@ -201,18 +203,16 @@ static void add_ends(const json_t *r, char *to, size_t size)
 	char local[128], remote[128];
 
 	if (is(r, "family", "unix")) {
-		snprintf(to, size, "%s %" PRIu64 " %s %" PRIu64, *text(r, "path") ? text(r, "path") : "*",
-			 number(r, "inode"), *text(r, "peer_path") ? text(r, "peer_path") : "*",
-			 number(r, "peer_inode"));
+		/* The other end by its inode: ss names it in some places only. */
+		snprintf(to, size, "%s %" PRIu64 " %" PRIu64, *text(r, "path") ? text(r, "path") : "*",
+			 number(r, "inode"), number(r, "peer_inode"));
 	} else if (is(r, "family", "packet")) {
 		const char *device = *text(r, "device") ? text(r, "device") : "*";
-		uint64_t protocol = number(r, "ethertype");
 
-		if (protocol == 3)
+		if (number(r, "ethertype") == 3)
 			snprintf(to, size, "*:%s none", device);
 		else
-			snprintf(to, size, "%s%" PRIu64 ":%s none", protocol == 0x806 ? "arp" : "",
-				 protocol == 0x806 ? 0 : protocol, device);
+			snprintf(to, size, "[%" PRIu64 "]:%s none", number(r, "ethertype"), device);
 	} else {
 		add_address(r, "local", local, sizeof(local));
 		add_address(r, "remote", remote, sizeof(remote));
@@ -337,7 +337,7 @@ static void make_theirs(const struct lines *ss, struct lines *ret)
 			char ino[24], peer[24];
 
 			assert_int_equal(sscanf(line + at, "%127s %23s %127s %23s", local, ino, remote, peer), 4);
-			snprintf(ends, sizeof(ends), "%s %s %s %s", local, ino, remote, peer);
+			snprintf(ends, sizeof(ends), "%s %s %s", local, ino, peer);
 		} else {
 			assert_true(sscanf(line + at, "%127s %127s", local, remote) == 2);
 			normalise(local, false);
@@ -356,17 +356,40 @@ static void make_theirs(const struct lines *ss, struct lines *ret)
 	}
 }
 
+/* Queues may still move a little: what ss says before and after must be the same. */
+static void list_at_rest(int i, struct lines *raw, json_t **ret)
+{
+	struct lines *after = calloc(1, sizeof(*after));
+
+	assert_non_null(after);
+	for (int looks = 0; looks < 100; looks++) {
+		memset(raw, 0, sizeof(*raw));
+		memset(after, 0, sizeof(*after));
+		run_in(world.ns[i], SS, raw);
+		*ret = list_namespace(i, "-tuwx0Mape");
+		run_in(world.ns[i], SS, after);
+		qsort(raw->text, raw->count, LINE_MAX_, compare_lines);
+		qsort(after->text, after->count, LINE_MAX_, compare_lines);
+		if (!memcmp(raw, after, sizeof(*raw))) {
+			free(after);
+			return;
+		}
+		json_decref(*ret);
+	}
+	fail_msg("the namespace does not come to rest");
+}
+
 static void every_row_equals_ss(void **state)
 {
 	(void)state;
 	for (int i = 0; i < NAMESPACES; i++) {
 		struct lines *ours = calloc(1, sizeof(*ours)), *raw = calloc(1, sizeof(*raw));
 		struct lines *theirs = calloc(1, sizeof(*theirs));
-		json_t *list = list_namespace(i, "-tuwx0Mape");
+		json_t *list;
 
 		assert_true(ours && raw && theirs);
+		list_at_rest(i, raw, &list);
 		assert_true(json_array_size(list) >= 100);
-		run_in(world.ns[i], "ss -H -O -n -tuwx0M -a -p -e", raw);
 		make_ours(list, ours);
 		make_theirs(raw, theirs);
 		assert_same(ours, theirs, "ss");
@@ -377,12 +400,244 @@ static void every_row_equals_ss(void **state)
 	}
 }
 
+/* ---- netstat */
+
+/* "unix  2      [ ACC ]     STREAM     LISTENING     46158362 2925/mixed           @abs" */
+static void take_netstat_unix(const char *line, struct lines *ret)
+{
+	char flags[16] = "", type[16], rest[256], path[128] = "";
+	unsigned int refs, pid = 0;
+	uint64_t inode;
+	int at = 0;
+
+	assert_int_equal(sscanf(line, "unix %u [ %15[A-Z ]] %15s %255[^\n]", &refs, flags, type, rest), 4);
+	/* A socket without a connection has a blank in place of its state. */
+	if (sscanf(rest, "%" SCNu64 " %u/%*s %n", &inode, &pid, &at) < 2)
+		assert_true(sscanf(rest, "%*s %" SCNu64 " %u/%*s %n", &inode, &pid, &at) == 2);
+	snprintf(path, sizeof(path), "%s", rest + at);
+	snprintf(new_line(ret), LINE_MAX_, "%u %s %s %" PRIu64 " %s", refs, strstr(flags, "ACC") ? "ACC" : "-", type,
+		 inode, path);
+}
+
+static void make_unix_ours(json_t *list, struct lines *ret)
+{
+	static const char *const types[][2] = { { "stream", "STREAM" },
+						{ "dgram", "DGRAM" },
+						{ "seqpacket", "SEQPACKET" } };
+	size_t i;
+	json_t *r;
+
+	json_array_foreach(list, i, r) {
+		const char *type = "?";
+
+		if (!number(r, "inode")) /* netstat shows no process there, and the line has another form */
+			continue;
+		for (size_t t = 0; t < 3; t++)
+			type = is(r, "type", types[t][0]) ? types[t][1] : type;
+		snprintf(new_line(ret), LINE_MAX_, "%" PRIu64 " %s %s %" PRIu64 " %s", number(r, "references"),
+			 is(r, "state", "LISTEN") ? "ACC" : "-", type, number(r, "inode"), text(r, "path"));
+	}
+}
+
+static void unix_sockets_equal_netstat(void **state)
+{
+	struct lines *ours = calloc(1, sizeof(*ours)), *raw = calloc(1, sizeof(*raw));
+	struct lines *theirs = calloc(1, sizeof(*theirs));
+	json_t *list = list_namespace(0, "-xape");
+
+	(void)state;
+	assert_true(ours && raw && theirs);
+	run_in(world.ns[0], "netstat -x -a -n -p | grep -E '^unix.* [0-9]+/'", raw);
+	for (unsigned int i = 0; i < raw->count; i++)
+		take_netstat_unix(raw->text[i], theirs);
+	make_unix_ours(list, ours);
+	assert_true(theirs->count > 20);
+	assert_same(ours, theirs, "netstat");
+	json_decref(list);
+	free(ours);
+	free(raw);
+	free(theirs);
+}
+
+/* ---- /proc/net, for what ss does not list or does not name */
+
+static const struct {
+	const char *file, *protocol;
+	int inode_field, uid_field; /* from 1; 0: none */
+} proc_files[] = {
+	{ "tcp", "tcp", 10, 8 },    { "tcp6", "tcp", 10, 8 },	     { "udp", "udp", 10, 8 },
+	{ "udp6", "udp", 10, 8 },   { "udplite", "udplite", 10, 8 }, { "udplite6", "udplite", 10, 8 },
+	{ "raw", "raw", 10, 8 },    { "raw6", "raw", 10, 8 },	     { "icmp", "icmp", 10, 8 },
+	{ "icmp6", "icmp", 10, 8 }, { "packet", "packet", 9, 8 },
+};
+
+static const char *field(char *line, int number)
+{
+	char *rest = NULL, *word = strtok_r(line, " ", &rest);
+
+	while (word && --number)
+		word = strtok_r(NULL, " ", &rest);
+	return word ? word : "";
+}
+
+static void take_proc(int i, size_t f, struct lines *ret)
+{
+	struct lines *raw = calloc(1, sizeof(*raw));
+	char command[64];
+
+	assert_non_null(raw);
+	/* The shell of popen is in the namespace. */
+	snprintf(command, sizeof(command), "tail -n +2 /proc/self/net/%s", proc_files[f].file);
+	run_in(world.ns[i], command, raw);
+	for (unsigned int n = 0; n < raw->count; n++) {
+		char copy[LINE_MAX_];
+		uint64_t inode, uid;
+
+		strcpy(copy, raw->text[n]);
+		inode = strtoull(field(copy, proc_files[f].inode_field), NULL, 10);
+		strcpy(copy, raw->text[n]);
+		uid = strtoull(field(copy, proc_files[f].uid_field), NULL, 10);
+		if (inode)
+			snprintf(new_line(ret), LINE_MAX_, "%s %" PRIu64 " %" PRIu64, proc_files[f].protocol, inode,
+				 uid);
+	}
+	free(raw);
+}
+
+static void every_socket_of_proc_net_is_there(void **state)
+{
+	(void)state;
+	for (int n = 0; n < NAMESPACES; n++) {
+		struct lines *ours = calloc(1, sizeof(*ours)), *theirs = calloc(1, sizeof(*theirs));
+		json_t *list = list_namespace(n, "-tuw0a"), *r;
+		size_t i;
+
+		assert_true(ours && theirs);
+		for (size_t f = 0; f < sizeof(proc_files) / sizeof(proc_files[0]); f++)
+			take_proc(n, f, theirs);
+		json_array_foreach(list, i, r) {
+			if (number(r, "inode"))
+				snprintf(new_line(ours), LINE_MAX_, "%s %" PRIu64 " %" PRIu64, text(r, "protocol"),
+					 number(r, "inode"), number(r, "socket_uid"));
+		}
+		assert_same(ours, theirs, "/proc/net");
+		json_decref(list);
+		free(ours);
+		free(theirs);
+	}
+}
+
+/* ---- together */
+
+static void all_namespaces_at_once_and_each_socket_once(void **state)
+{
+	json_t *list = run_json(PROGRAM_ARGS("list", "--json", "-a")), *r, *seen = json_object();
+	unsigned int counts[NAMESPACES] = { 0 };
+	size_t i;
+
+	(void)state;
+	json_array_foreach(list, i, r) {
+		char key[64];
+
+		snprintf(key, sizeof(key), "%s-%" PRIu64 "-%" PRIu64, text(r, "protocol"), number(r, "cookie"),
+			 number(r, "inode"));
+		if (number(r, "cookie") || number(r, "inode")) {
+			assert_null(json_object_get(seen, key));
+			json_object_set_new(seen, key, json_true());
+		}
+		for (int n = 0; n < NAMESPACES; n++)
+			counts[n] += number(r, "netns") == world.netns[n] && is(r, "comm", MEDLEY_COMM);
+	}
+	/* Sockets that nobody accepted have the listener's owner, or (unix, MPTCP) none. */
+	for (int n = 0; n < NAMESPACES; n++)
+		assert_true(counts[n] + 12 >= world.medley[n].count && counts[n] >= 100);
+	json_decref(seen);
+	json_decref(list);
+}
+
+static void owners_are_those_of_the_stream(void **state)
+{
+	json_t *list = list_namespace(0, "-ta"), *r;
+	unsigned int listeners = 0, waiting = 0;
+	size_t i;
+
+	(void)state;
+	json_array_foreach(list, i, r) {
+		if (is(r, "state", "TIME_WAIT")) {
+			assert_string_equal(text(r, "attribution"), "none");
+			continue;
+		}
+		if (!number(r, "inode") && is(r, "state", "ESTABLISHED") && is(r, "direction", "in")) {
+			assert_string_equal(text(r, "attribution"), "listener");
+			assert_int_equal(number(r, "pid"), world.medley[0].pid);
+			waiting++;
+		}
+		if (!is(r, "state", "LISTEN"))
+			continue;
+		assert_string_equal(text(r, "attribution"), "holder");
+		assert_string_equal(text(r, "comm"), MEDLEY_COMM); /* it started before its child */
+		assert_int_equal(number(r, "pid"), world.medley[0].pid);
+		listeners++;
+	}
+	assert_true(listeners >= 6);
+	assert_true(waiting >= 3);
+	json_decref(list);
+}
+
+static void facts_of_tcp_and_memory(void **state)
+{
+	json_t *list = list_namespace(1, "-taoim"), *r;
+	unsigned int measured = 0, keepalive = 0;
+	size_t i;
+
+	(void)state;
+	json_array_foreach(list, i, r) {
+		keepalive += is(r, "timer", "keepalive") && number(r, "timer_ms");
+		if (is(r, "state", "TIME_WAIT"))
+			continue;
+		assert_true(json_object_get(r, "cwnd") && *text(r, "congestion"));
+		assert_true(number(r, "rmem_limit") > 0);
+		measured += number(r, "rtt_us") > 0;
+	}
+	assert_true(measured > 10);
+	assert_true(keepalive > 5);
+	json_decref(list);
+}
+
+static void a_filter_picks_rows(void **state)
+{
+	char pid[16];
+	json_t *list, *r;
+	size_t i;
+
+	(void)state;
+	snprintf(pid, sizeof(pid), "%d", (int)world.medley[0].pid);
+	list = run_json(
+		PROGRAM_ARGS("list", "--json", "-N", pid, "-ta", "sport", "=", ":9000", "and", "state", "established"));
+	assert_true(json_array_size(list) >= 10);
+	json_array_foreach(list, i, r) {
+		assert_int_equal(number(r, "local_port"), 9000);
+		assert_string_equal(text(r, "state"), "ESTABLISHED");
+		assert_int_equal(number(r, "pid"), world.medley[0].pid); /* of the unaccepted one as well */
+	}
+	json_decref(list);
+	list = run_json(PROGRAM_ARGS("list", "--json", "-a", "comm", "=", MEDLEY_COMM, "and", "netns", "=", "1"));
+	assert_int_equal(json_array_size(list), 0);
+	json_decref(list);
+}
+
 #define list_test(name) cmocka_unit_test(name)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		list_test(every_row_equals_ss),
+		list_test(unix_sockets_equal_netstat),
+		list_test(every_socket_of_proc_net_is_there),
+		list_test(all_namespaces_at_once_and_each_socket_once),
+		list_test(owners_are_those_of_the_stream),
+		list_test(facts_of_tcp_and_memory),
+		list_test(a_filter_picks_rows),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, tear_down);
