@@ -64,6 +64,7 @@ static int dump_namespace(struct collect *c, const struct netns *ns, bool again)
 		c->failed_error = err ? err : result.error;
 	}
 	c->missing |= result.missing;
+	c->ask.no_diag |= result.no_diag;
 	return 0;
 }
 
@@ -131,14 +132,59 @@ static int take_descriptor(void *ctx, int dir, uint32_t pid, int fd, uint64_t in
 	return listing__hold(c->listing, inode, c->process, fd);
 }
 
-static int walk_processes(struct collect *c)
+static int compare_pids(const void *a, const void *b)
+{
+	const uint32_t *x = a, *y = b;
+
+	return (*x > *y) - (*x < *y);
+}
+
+static bool was_seen(const struct collect *c, uint32_t pid)
+{
+	return c->seen_count && bsearch(&pid, c->seen, c->seen_count, sizeof(pid), compare_pids);
+}
+
+static void remember(struct collect *c, uint32_t pid)
+{
+	if (c->seen_count == c->seen_size) {
+		size_t size = c->seen_size ? c->seen_size * 2 : 256;
+		uint32_t *seen = reallocarray(c->seen, size, sizeof(*seen));
+
+		/* It is looked at twice then. */
+		if (!seen)
+			return;
+		c->seen = seen;
+		c->seen_size = size;
+	}
+	c->seen[c->seen_count++] = pid;
+}
+
+/*
+ * The first walk looks at all. The second too, but where processes cannot be read these are likely to hold what nobody
+ * else does: then only the ones that are new are worth it, to which an older one may have left its descriptors.
+ */
+static bool skip_process(void *ctx, uint32_t pid)
+{
+	struct collect *c = ctx;
+
+	if (c->again)
+		return c->unreadable && was_seen(c, pid);
+	remember(c, pid);
+	return false;
+}
+
+static int walk_processes(struct collect *c, bool again)
 {
 	struct proc_walk walk;
 	int err;
 
 	c->pid = 0;
-	err = proc__walk(c->proc, take_descriptor, c, &walk);
-	if (err)
+	c->again = again;
+	/* procfs lists them in this order; were it another one, the search would be wrong. */
+	if (again && c->seen_count)
+		qsort(c->seen, c->seen_count, sizeof(*c->seen), compare_pids);
+	err = proc__walk(c->proc, skip_process, take_descriptor, c, &walk);
+	if (err || again)
 		return err;
 	c->processes = walk.processes;
 	c->unreadable = walk.unreadable;
@@ -149,9 +195,9 @@ const struct collect_source collect_netlink = { .rows = dump_rows, .holders = wa
 
 /* ---- */
 
-static int find_holders(struct collect *c)
+static int find_holders(struct collect *c, bool again)
 {
-	int err = c->source->holders(c);
+	int err = c->source->holders(c, again);
 
 	listing__holders_end(c->listing);
 	return err;
@@ -180,7 +226,7 @@ static int settle(struct collect *c)
 	err = look_again(c);
 	if (err || !listing__unheld(c->listing))
 		return err;
-	err = find_holders(c);
+	err = find_holders(c, true);
 	if (err || !listing__unheld(c->listing))
 		return err;
 	return look_again(c);
@@ -193,9 +239,11 @@ int collect__run(struct collect *c)
 	if (!err)
 		err = listing__rows_end(c->listing);
 	if (!err && c->holders) {
-		err = find_holders(c);
+		err = find_holders(c, false);
 		if (!err)
 			err = settle(c);
 	}
+	free(c->seen);
+	c->seen = NULL;
 	return err ? err : listing__finish(c->listing);
 }

@@ -16,7 +16,7 @@ struct collect;
 struct collect_source {
 	/* All classes that are asked for, of all namespaces; of a second look those that somebody should hold. */
 	int (*rows)(struct collect *c, bool again);
-	int (*holders)(struct collect *c);
+	int (*holders)(struct collect *c, bool again);
 };
 
 extern const struct collect_source collect_netlink;
@@ -39,7 +39,9 @@ struct collect {
 	/* while it runs */
 	uint32_t pid;
 	struct process *process;
-	bool gone;
+	uint32_t *seen; /* pids of the first walk, ascending */
+	size_t seen_count, seen_size;
+	bool again;
 };
 
 /* 0 or -errno; the listing is finished. */

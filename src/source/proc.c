@@ -27,6 +27,7 @@ struct dirent64_head {
 };
 
 struct walker {
+	bool (*skip)(void *ctx, uint32_t pid);
 	proc_socket_fn fn;
 	void *ctx;
 	struct proc_walk walk;
@@ -120,7 +121,7 @@ static int take_process(struct walker *w, int proc, const char *name)
 	uint32_t pid;
 	int err;
 
-	if (!parse_name(name, &pid) || pid == 0)
+	if (!parse_name(name, &pid) || pid == 0 || (w->skip && w->skip(w->ctx, pid)))
 		return 0;
 	err = take_fds(w, proc, name, pid);
 	/* A link of a process that has just ended may also say EACCES. */
@@ -150,13 +151,15 @@ static int take_processes(struct walker *w, const char *proc)
 	return -errno;
 }
 
-int proc__walk(const char *proc, proc_socket_fn fn, void *ctx, struct proc_walk *ret)
+int proc__walk(const char *proc, bool (*skip)(void *ctx, uint32_t pid), proc_socket_fn fn, void *ctx,
+	       struct proc_walk *ret)
 {
 	struct walker *w = malloc(sizeof(*w));
 	int err;
 
 	if (!w)
 		return -ENOMEM;
+	w->skip = skip;
 	w->fn = fn;
 	w->ctx = ctx;
 	w->walk = (struct proc_walk){ 0 };
@@ -203,7 +206,7 @@ int proc__scan(const char *proc, struct proc_scan *ret)
 {
 	struct scanner s = { 0 };
 	struct proc_walk walk;
-	int err = proc__walk(proc, add_fd, &s, &walk);
+	int err = proc__walk(proc, NULL, add_fd, &s, &walk);
 
 	if (err) {
 		proc__scan_free(&s.scan);

@@ -39,7 +39,9 @@ typedef int (*proc_socket_fn)(void *ctx, int dir, uint32_t pid, int fd, uint64_t
 struct proc_walk {
 	unsigned int processes, unreadable; /* as in struct proc_scan */
 };
-int proc__walk(const char *proc, proc_socket_fn fn, void *ctx, struct proc_walk *ret);
+/* Processes that skip (NULL: none) says so of are passed over; it is asked once for each. */
+int proc__walk(const char *proc, bool (*skip)(void *ctx, uint32_t pid), proc_socket_fn fn, void *ctx,
+	       struct proc_walk *ret);
 
 /* Facts of one process that can be read cheaply; strings are malloc'ed, NULL when not readable. */
 struct proc_info {

@@ -48,8 +48,12 @@ int sockets__ask(const struct sockets_place *place, const struct sockets_family 
 {
 	struct asking a = { .place = place, .family = family, .class = class, .fn = fn, .ctx = ctx };
 	bool interrupted = false;
-	int err = nldump__run(place->dump, request, len, take_message, &a, &interrupted);
+	int err = -ENOENT;
 
+	if (!(*place->no_diag & CLASS_BIT(class)))
+		err = nldump__run(place->dump, request, len, take_message, &a, &interrupted);
+	if (err == -ENOENT)
+		*place->no_diag |= CLASS_BIT(class);
 	if (err)
 		return err;
 	return interrupted ? -EINTR : 0;
@@ -132,8 +136,8 @@ static bool is_fatal(int err)
 int sockets__dump(int ns_fd, uint32_t netns, const struct sockets_ask *ask, const struct sockets_out *out,
 		  struct sockets_result *ret)
 {
-	struct sockets_place place = { .ns_fd = ns_fd, .netns = netns };
-	struct sockets_result result = { 0 };
+	struct sockets_result result = { .no_diag = ask->no_diag };
+	struct sockets_place place = { .ns_fd = ns_fd, .netns = netns, .no_diag = &result.no_diag };
 	int fd = ns_fd < 0 ? -1 : netns__open_diag(ns_fd);
 	int err;
 

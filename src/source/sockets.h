@@ -21,6 +21,7 @@ struct sockets_ask {
 	uint32_t classes; /* CLASS_BIT */
 	uint32_t states;  /* 1 << enum tcp_state */
 	uint32_t facts;	  /* SOCKETS_* */
+	uint32_t no_diag; /* classes for which the kernel has no module, from an earlier result: asking is slow */
 	/* INET_DIAG_REQ_BYTECODE for TCP, MPTCP, UDP and UDP-Lite; of TCP listeners come all. It may be ignored. */
 	const void *bytecode;
 	size_t bytecode_len;
@@ -40,6 +41,7 @@ struct sockets_out {
 
 /* What came of the classes that were asked for: CLASS_BIT. */
 struct sockets_result {
+	uint32_t no_diag; /* the kernel has no module for these */
 	uint32_t missing; /* the kernel has no such sockets, or no list of them */
 	uint32_t failed;  /* what was given of them is true, but some may be left out */
 	int error;	  /* -errno of the first that failed */
@@ -61,6 +63,7 @@ struct sockets_place {
 	int ns_fd; /* -1: the present namespace */
 	uint32_t netns;
 	struct nldump *dump;
+	uint32_t *no_diag;
 };
 
 struct sockets_family {

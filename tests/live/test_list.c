@@ -69,6 +69,14 @@ static int compare_lines(const void *a, const void *b)
 	return strcmp(a, b);
 }
 
+static struct lines *new_lines(void)
+{
+	struct lines *l = calloc(1, sizeof(*l));
+
+	assert_non_null(l);
+	return l;
+}
+
 static char *new_line(struct lines *l)
 {
 	assert_true(l->count < LINES_MAX);
@@ -359,9 +367,8 @@ static void make_theirs(const struct lines *ss, struct lines *ret)
 /* Queues may still move a little: what ss says before and after must be the same. */
 static void list_at_rest(int i, struct lines *raw, json_t **ret)
 {
-	struct lines *after = calloc(1, sizeof(*after));
+	struct lines *after = new_lines();
 
-	assert_non_null(after);
 	for (int looks = 0; looks < 100; looks++) {
 		memset(raw, 0, sizeof(*raw));
 		memset(after, 0, sizeof(*after));
@@ -383,11 +390,10 @@ static void every_row_equals_ss(void **state)
 {
 	(void)state;
 	for (int i = 0; i < NAMESPACES; i++) {
-		struct lines *ours = calloc(1, sizeof(*ours)), *raw = calloc(1, sizeof(*raw));
-		struct lines *theirs = calloc(1, sizeof(*theirs));
+		struct lines *ours = new_lines(), *raw = new_lines();
+		struct lines *theirs = new_lines();
 		json_t *list;
 
-		assert_true(ours && raw && theirs);
 		list_at_rest(i, raw, &list);
 		assert_true(json_array_size(list) >= 100);
 		make_ours(list, ours);
@@ -410,7 +416,7 @@ static void take_netstat_unix(const char *line, struct lines *ret)
 	uint64_t inode;
 	int at = 0;
 
-	assert_int_equal(sscanf(line, "unix %u [ %15[A-Z ]] %15s %255[^\n]", &refs, flags, type, rest), 4);
+	assert_int_equal(sscanf(line, "unix %u [%15[A-Z ]] %15s %255[^\n]", &refs, flags, type, rest), 4);
 	/* A socket without a connection has a blank in place of its state. */
 	if (sscanf(rest, "%" SCNu64 " %u/%*s %n", &inode, &pid, &at) < 2)
 		assert_true(sscanf(rest, "%*s %" SCNu64 " %u/%*s %n", &inode, &pid, &at) == 2);
@@ -441,12 +447,11 @@ static void make_unix_ours(json_t *list, struct lines *ret)
 
 static void unix_sockets_equal_netstat(void **state)
 {
-	struct lines *ours = calloc(1, sizeof(*ours)), *raw = calloc(1, sizeof(*raw));
-	struct lines *theirs = calloc(1, sizeof(*theirs));
+	struct lines *ours = new_lines(), *raw = new_lines();
+	struct lines *theirs = new_lines();
 	json_t *list = list_namespace(0, "-xape");
 
 	(void)state;
-	assert_true(ours && raw && theirs);
 	run_in(world.ns[0], "netstat -x -a -n -p | grep -E '^unix.* [0-9]+/'", raw);
 	for (unsigned int i = 0; i < raw->count; i++)
 		take_netstat_unix(raw->text[i], theirs);
@@ -482,10 +487,9 @@ static const char *field(char *line, int number)
 
 static void take_proc(int i, size_t f, struct lines *ret)
 {
-	struct lines *raw = calloc(1, sizeof(*raw));
+	struct lines *raw = new_lines();
 	char command[64];
 
-	assert_non_null(raw);
 	/* The shell of popen is in the namespace. */
 	snprintf(command, sizeof(command), "tail -n +2 /proc/self/net/%s", proc_files[f].file);
 	run_in(world.ns[i], command, raw);
@@ -508,11 +512,10 @@ static void every_socket_of_proc_net_is_there(void **state)
 {
 	(void)state;
 	for (int n = 0; n < NAMESPACES; n++) {
-		struct lines *ours = calloc(1, sizeof(*ours)), *theirs = calloc(1, sizeof(*theirs));
+		struct lines *ours = new_lines(), *theirs = new_lines();
 		json_t *list = list_namespace(n, "-tuw0a"), *r;
 		size_t i;
 
-		assert_true(ours && theirs);
 		for (size_t f = 0; f < sizeof(proc_files) / sizeof(proc_files[0]); f++)
 			take_proc(n, f, theirs);
 		json_array_foreach(list, i, r) {
