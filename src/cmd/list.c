@@ -127,12 +127,13 @@ static void warn(const struct list *l)
 		log_warn("%u of %u network namespaces could not be read whole (%s): sockets may be missing", c->failed,
 			 l->namespaces.count, strerror(-c->failed_error));
 	if (l->namespaces.unreadable)
-		log_warn("the network namespaces of %u process%s could not be read: sockets there may be missing "
+		log_warn("%u process%s could not be looked into: sockets there may be missing or without an owner "
 			 "(hidepid, or CAP_SYS_PTRACE is missing)",
 			 l->namespaces.unreadable, l->namespaces.unreadable == 1 ? "" : "es");
-	if (c->unreadable && c->holders)
-		log_verbose("%u process%s could not be looked into: sockets held there have no owner", c->unreadable,
-			    c->unreadable == 1 ? "" : "es");
+	else if (c->unreadable)
+		log_warn("%u process%s could not be looked into: sockets held there have no owner "
+			 "(hidepid, or CAP_SYS_PTRACE is missing)",
+			 c->unreadable, c->unreadable == 1 ? "" : "es");
 	for (unsigned int class = 0; l->options->named && class < CLASS_MAX; class ++) {
 		const struct listed s = { .class = (uint8_t) class };
 
