@@ -23,8 +23,9 @@
 
 #include "base/cleanup.h"
 #include "live/actor_child.h"
+#include "live/scale.h"
 
-#define REPLY_TIMEOUT_MS 10000
+#define REPLY_TIMEOUT_MS scale__timeout(10000)
 
 static const char *const op_names[] = {
 	[ACTOR_LISTEN] = "listen",     [ACTOR_CONNECT] = "connect", [ACTOR_CONNECTED] = "connected",

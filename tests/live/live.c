@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 #define FENCE_PORT	 65000
-#define QUIET_TIMEOUT_MS 5000
+#define QUIET_TIMEOUT_MS scale__timeout(5000)
 
 int live__setup_quiet(void **state)
 {

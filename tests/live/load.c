@@ -22,9 +22,10 @@
 #include <jansson.h>
 
 #include "base/cleanup.h"
+#include "live/scale.h"
 #include "live/table.h"
 
-#define START_TIMEOUT_MS 10000
+#define START_TIMEOUT_MS scale__timeout(10000)
 #define SECONDS		 "600" /* at which it ends by itself; the tests have shorter deadlines */
 
 struct load {

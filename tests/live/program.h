@@ -13,7 +13,9 @@
 
 #include <jansson.h>
 
-#define PROGRAM_TIMEOUT_MS 20000
+#include "live/scale.h"
+
+#define PROGRAM_TIMEOUT_MS scale__timeout(20000)
 
 struct program_text {
 	int fd;	    /* of the pipe; -1: end of file seen */

@@ -47,10 +47,18 @@ static const char *from_environment(const char *name, const char *otherwise)
 static void become(const struct stream_config *config, int out_fd, int err_fd)
 {
 	const char *program = from_environment("SOCKWATCH", "build/sockwatch");
-	const char *argv[ARGS_MAX + 4] = { program, "stream", "--json" };
+	const char *plan = from_environment("SOCKWATCH_PLAN", NULL);
+	const char *argv[ARGS_MAX + 6] = { program, "stream", "--json" };
+	int argc = 3;
 
+	if (plan) {
+		argv[argc++] = "--plan";
+		argv[argc++] = plan;
+	}
 	for (int i = 0; config->args && config->args[i] && i < ARGS_MAX; i++)
-		argv[3 + i] = config->args[i];
+		argv[argc++] = config->args[i];
+	/* A shell has it ignored in what it runs in the background. */
+	signal(SIGINT, SIG_DFL);
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	dup2(out_fd, STDOUT_FILENO);
 	dup2(err_fd, STDERR_FILENO);

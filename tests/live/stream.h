@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * One running `$SOCKWATCH stream --json` (default build/sockwatch). Every line is parsed and validated against
- * $SOCKWATCH_SCHEMA (default src/data/sockwatch.schema.json); the updates are kept in order and named by their index.
+ * $SOCKWATCH_SCHEMA (default src/data/sockwatch.schema.json); $SOCKWATCH_PLAN forces a plan on it; the updates are kept in order and named by their index.
  * The stream shows the whole host: match by cookie or network namespace. A failure fails the test, after the last
  * updates and the program's stderr were printed.
  */
@@ -15,7 +15,9 @@
 
 #include <jansson.h>
 
-#define STREAM_TIMEOUT_MS 10000
+#include "live/scale.h"
+
+#define STREAM_TIMEOUT_MS scale__timeout(10000)
 
 struct stream;
 

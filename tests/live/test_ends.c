@@ -301,7 +301,7 @@ static pid_t start_burst(const struct live *l, unsigned int connections)
 
 	assert_true(pid >= 0);
 	if (!pid) {
-		alarm(30); /* blocked for ever is a failure, not a hang */
+		alarm((unsigned int)scale__timeout(30)); /* blocked for ever is a failure, not a hang */
 		burst(l->ns, connections);
 		_exit(0);
 	}
@@ -365,7 +365,7 @@ static void a_signal_gets_through_to_a_stream_nobody_reads(void **state)
 }
 
 #define SLOW_CHUNK 65536 /* the slow reader takes one each 20 ms: a tenth of what is printed */
-#define IN_TIME_S  10
+#define IN_TIME_S  scale__timeout(10)
 
 static double seconds(void)
 {

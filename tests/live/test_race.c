@@ -16,18 +16,18 @@
 #include "base/cleanup.h"
 #include "live/witness.h"
 
-#define STORMS		 10
+#define STORMS		 scale__load(10)
 #define STARTS_PER_STORM 10 /* its time-wait entries pile up: each storm has a fresh namespace */
 #define CONNECTIONS	 1000000
-#define RATE		 3000 /* leaves time for everybody else */
-#define PAIRS		 8    /* that live longer than the storm's */
+#define RATE		 scale__load(3000) /* leaves time for everybody else */
+#define PAIRS		 8		   /* that live longer than the storm's */
 #define FIRST_PORT	 10000
 #define DELAY_NS	 40000000 /* to a start, at most */
 #define MOVES		 24	  /* of pairs around a start */
 #define MOVE_NS		 8000000  /* between two of them, at most */
-#define SYNC_SECONDS	 20
-#define EQUAL_TIMEOUT_MS 10000
-#define STORM_TIMEOUT_MS 20000
+#define SYNC_SECONDS	 scale__timeout(20)
+#define EQUAL_TIMEOUT_MS scale__timeout(10000)
+#define STORM_TIMEOUT_MS scale__timeout(20000)
 
 struct race {
 	struct live *live;
@@ -247,9 +247,9 @@ static void table_equals_the_kernels_from_any_start_in_a_storm_T1(void **state)
 	uint64_t owned = 0;
 	size_t open = 0;
 
-	for (int i = 0; i < STORMS; i++)
+	for (unsigned int i = 0; i < STORMS; i++)
 		run_storm(*state, &owned, &open);
-	print_message("%d starts; %llu ends of storms with owner, %zu of them open at a comparison\n",
+	print_message("%u starts; %llu ends of storms with owner, %zu of them open at a comparison\n",
 		      STORMS * STARTS_PER_STORM, (unsigned long long)owned, open);
 	/* Else it was no storm. */
 	assert_true(owned > (uint64_t)STORMS * STARTS_PER_STORM * 10);

@@ -13,7 +13,7 @@
 
 #include "live/program.h"
 
-#define STARTS 20
+#define STARTS scale__load(20)
 #define PORT   7600
 
 /* A process that makes trouble, and how often it has done so. */
@@ -92,7 +92,7 @@ static void start_amid(void (*fn)(void))
 	struct trouble t;
 
 	begin(&t, fn);
-	for (int i = 0; i < STARTS; i++) {
+	for (unsigned int i = 0; i < STARTS; i++) {
 		unsigned long before = *t.rounds;
 		struct program *p = program_run(0, .args = PROGRAM_ARGS("--json", "-l", "--duration", "0.05"));
 

@@ -6,9 +6,9 @@
 
 #include "live/witness.h"
 
-#define CONNECTIONS	 100000
-#define STORM_TIMEOUT_MS 60000
-#define READ_TIMEOUT_MS	 60000 /* a line takes longer to validate than to write */
+#define CONNECTIONS	 scale__load(100000)
+#define STORM_TIMEOUT_MS scale__timeout(60000)
+#define READ_TIMEOUT_MS	 scale__timeout(60000) /* a line takes longer to validate than to write */
 
 struct storm {
 	int ns_fd;
@@ -48,7 +48,7 @@ static void every_end_of_a_storm_is_told_with_its_owner_T4_T8_T9_T13(void **stat
 	witness__wait_syncs(s->witness, 1, STREAM_TIMEOUT_MS);
 	s->load = load__start(&(struct load_config){ .ns_fd = s->ns_fd, .connections = CONNECTIONS });
 	double seconds = load__join(s->load, STORM_TIMEOUT_MS);
-	print_message("%d connections in %.1f s\n", CONNECTIONS, seconds);
+	print_message("%u connections in %.1f s\n", CONNECTIONS, seconds);
 	assert_int_equal(load__connections(s->load), CONNECTIONS);
 	witness__finish(s->witness, 0, READ_TIMEOUT_MS);
 	assert_int_equal(count->losses, 0);
