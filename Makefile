@@ -4,6 +4,7 @@
 #   make           build/sockwatch                                          make bench   cost and speed
 #   make deps      only install what is missing                             make lint    all checks of the sources
 #   make install   PREFIX=/usr/local DESTDIR=                               make asan    unit tests under ASan, UBSan
+#   make test-kernels   the live tests in emulated kernels, 5.10 to 7       make ARCH=arm64   cross-build into build/arm64
 #
 # V=1 shows the commands. Everything made is in build/ (B=another folder).
 
@@ -15,19 +16,26 @@ MAKEFLAGS += --no-builtin-rules --no-print-directory
 # The tools of administrators are not on everybody's PATH.
 export PATH := $(PATH):/usr/local/sbin:/usr/sbin:/sbin
 
-B ?= build
+# The machine's own, or arm64: cross-built into a folder of its own.
+HOST := $(patsubst aarch64,arm64,$(patsubst x86_64,x86,$(shell uname -m)))
+ARCH ?= $(HOST)
+CROSS := $(if $(filter-out $(HOST),$(ARCH)),$(if $(filter arm64,$(ARCH)),aarch64-linux-gnu,$(error ARCH is $(HOST) or arm64)))
+
+B ?= build$(if $(CROSS),/$(ARCH))
 ARGS ?=
 V ?= 0
 PREFIX ?= /usr/local
 DESTDIR ?=
 
 ifeq ($(origin CC),default)
-CC := gcc
+CC := $(CROSS:%=%-)gcc
+endif
+ifeq ($(origin AR),default)
+AR := $(CROSS:%=%-)ar
 endif
 CLANG ?= clang
 LLVM_STRIP ?= llvm-strip
 BPFTOOL ?= bpftool
-ARCH := $(patsubst aarch64,arm64,$(patsubst x86_64,x86,$(shell uname -m)))
 
 ifeq ($(V),1)
 Q :=
@@ -39,7 +47,7 @@ endif
 
 # Goals that install packages or run something first make what they need by a make of their own, so they are done one
 # after the other; within that make -j counts.
-STEPS := clean deps test-deps lint-deps run test test-unit test-live test-scenario bench lint asan install
+STEPS := clean deps test-deps lint-deps run test test-unit test-live test-scenario test-kernels bench lint asan install
 ifneq ($(filter $(STEPS),$(MAKECMDGOALS)),)
 .NOTPARALLEL:
 endif
@@ -55,7 +63,14 @@ DEPS := clang=clang llvm=llvm-strip bpftool=bpftool gcc=gcc \
 	libsmartcols-dev=include/libsmartcols/libsmartcols.h
 TEST_DEPS := libcmocka-dev=include/cmocka.h libjansson-dev=include/jansson.h liburing-dev=include/liburing.h \
 	nginx-light=nginx openssh-server=sshd openssh-client=ssh curl=curl iproute2=ss net-tools=netstat libbpf-tools=tcplife
+VM_DEPS := qemu-system-x86=qemu-system-x86_64 qemu-system-arm=qemu-system-aarch64 binutils=readelf cpio=cpio \
+	xz-utils=xz zstd=zstd
 LINT_DEPS := clang-format=clang-format clang-tidy=clang-tidy cppcheck=cppcheck
+ifneq ($(CROSS),)
+cross_libraries = $(foreach name,$(1),lib$(name)-dev:$(ARCH)=lib/$(CROSS)/lib$(name).so)
+DEPS += gcc-$(CROSS)=$(CROSS)-gcc $(call cross_libraries,bpf mnl cap-ng smartcols)
+TEST_DEPS += $(call cross_libraries,cmocka jansson uring)
+endif
 
 # $(call need,list): nothing, and no network, when all are there
 define need
@@ -74,6 +89,7 @@ if [ "$$(id -u)" != 0 ]; then \
 fi; \
 echo "APT$$missing"; \
 export DEBIAN_FRONTEND=noninteractive; \
+$(if $(CROSS),dpkg --add-architecture $(ARCH);) \
 apt-get -qq update && apt-get -qq -y -o Dpkg::Use-Pty=0 --no-install-recommends install $$missing
 endef
 
@@ -230,6 +246,18 @@ test-live: test-deps
 test-scenario: test-deps
 	@$(MAKE) all $(SCENARIO) $(TOOLS)
 	@$(RUN) tests/run $(scenario_programs)
+
+# tests/vm/kernels names them: KERNELS="5.10 7"; all when it is left out
+KERNELS ?=
+UPDATE_README ?=
+test-kernels: test-deps
+	$(call need,$(VM_DEPS))
+	@$(MAKE) programs
+ifneq ($(if $(KERNELS),$(findstring arm64,$(KERNELS)),arm64),)
+	@$(MAKE) ARCH=arm64 test-deps
+	@$(MAKE) ARCH=arm64 programs
+endif
+	@BUILD=$(B) UPDATE_README=$(UPDATE_README) tests/vm/matrix $(KERNELS)
 
 bench: test-deps
 	@$(MAKE) all $(TOOLS)

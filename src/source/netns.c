@@ -132,7 +132,7 @@ static int open_error(void)
 static int take_path(struct finder *f, int dir, const char *path)
 {
 	int fd = openat(dir, path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-	uint32_t inode;
+	uint32_t inode = 0; /* gcc 12 for arm64 does not see that it is set */
 	int err;
 
 	if (fd < 0)
