@@ -15,10 +15,10 @@ cache=${XDG_CACHE_HOME:-$HOME/.cache}/sockwatch/kernels
 # list: the rows of the file, without comments
 list() { sed '/^#/d; /^$/d' $vm/kernels; }
 
-# row NAME: its arch, suites and pattern
+# row NAME: its arch, processor, suites and pattern
 row() {
 	local found
-	found=$(list | awk -v name="$1" '$1 == name { print $2, $3, $4 }')
+	found=$(list | awk -v name="$1" '$1 == name { print $2, $3, $4, $5 }')
 	[ -n "$found" ] || die "no kernel $1 in $vm/kernels; there are: $(list | awk '{ printf " %s", $1 }')"
 	echo "$found"
 }
