@@ -41,13 +41,15 @@ const char *plan__explain(int err, char *text, size_t size)
 	else if (!plan__have_btf())
 		snprintf(text, size, "the kernel has no type information (%s): it needs CONFIG_DEBUG_INFO_BTF=y",
 			 BTF_PATH);
+	else if (err == -ENOMEM || (err == -EPERM && bpf_source__map_is_refused()))
+		snprintf(text, size,
+			 "no memory that may be locked: on kernels before 5.11 raise RLIMIT_MEMLOCK (ulimit -l "
+			 "unlimited), or give it CAP_SYS_RESOURCE");
 	else if (err == -EPERM)
 		snprintf(text, size,
 			 "the kernel refuses it in spite of all capabilities (lockdown, or a container's filter)");
 	else if (err == -ENOENT)
 		snprintf(text, size, "the kernel does not have this hook");
-	else if (err == -ENOMEM)
-		snprintf(text, size, "no memory: on kernels before 5.11 raise RLIMIT_MEMLOCK (ulimit -l unlimited)");
 	else
 		snprintf(text, size, "%s", strerror(-err));
 	return text;

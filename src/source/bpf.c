@@ -263,6 +263,15 @@ static int probe_trampolines(void)
 	return fd == -EPERM ? -EPERM : 0;
 }
 
+bool bpf_source__map_is_refused(void)
+{
+	int fd = bpf_map_create(BPF_MAP_TYPE_ARRAY, NULL, sizeof(uint32_t), sizeof(uint32_t), 1, NULL);
+
+	if (fd >= 0)
+		close(fd);
+	return fd < 0;
+}
+
 int bpf_source__probe(enum bpf_plan plan)
 {
 	switch (plan) {
