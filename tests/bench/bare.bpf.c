@@ -34,7 +34,7 @@ static __always_inline int send(__u64 cookie, __u8 state)
 SEC("tp_btf/inet_sock_set_state")
 int BPF_PROG(bare_state, const struct sock *sk, const int old, const int new)
 {
-	if (new != TCP_SYN_SENT && new != TCP_LISTEN && new != TCP_ESTABLISHED && new != TCP_CLOSE)
+	if (new != TCP_SYN_SENT &&new != TCP_LISTEN &&new != TCP_ESTABLISHED &&new != TCP_CLOSE)
 		return 0;
 	return sk->sk_protocol == IPPROTO_TCP ? send(sk->__sk_common.skc_cookie.counter, new) : 0;
 }

@@ -13,8 +13,8 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 
-#include "bare.skel.h"
 #include "source/pseudofs.h"
+#include "bare.skel.h"
 
 static volatile sig_atomic_t stopped;
 
