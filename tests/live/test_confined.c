@@ -473,9 +473,9 @@ static const char *assert_plans(const json_t *report)
 	return chosen;
 }
 
-static const char *why(const json_t *report)
+static const char *why(const json_t *report, const char *plan)
 {
-	return update__text(find_named(json_object_get(report, "plans"), "tracepoint"), "why");
+	return update__text(find_named(json_object_get(report, "plans"), plan), "why");
 }
 
 static void doctor_lists_every_hook_and_privilege(void **state)
@@ -508,7 +508,10 @@ static void doctor_says_why_without_privilege(void **state)
 
 		assert_complete(report, false, "refused");
 		assert_string_equal(assert_plans(report), "none");
-		assert_non_null(strstr(why(report), "CAP_BPF"));
+		assert_non_null(strstr(why(report, "tracepoint"), "CAP_BPF"));
+		/* What it costs. */
+		assert_non_null(strstr(why(report, "none"), "polls every 200 ms"));
+		assert_non_null(strstr(why(report, "none"), "connections shorter than that"));
 		json_decref(report);
 	}
 }
@@ -522,7 +525,7 @@ static void doctor_says_why_without_type_information(void **state)
 	assert_complete(report, true, NULL);
 	assert_true(json_is_false(json_object_get(report, "btf")));
 	assert_string_equal(assert_plans(report), "none");
-	assert_non_null(strstr(why(report), BTF));
+	assert_non_null(strstr(why(report, "tracepoint"), BTF));
 	program__assert_out(p, "CONFIG_DEBUG_INFO_BTF");
 	program__free(p);
 	json_decref(report);

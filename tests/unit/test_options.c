@@ -64,6 +64,8 @@ static void every_option_is_taken(void **state)
 	take("--plan tracepoint --count 7", &o);
 	assert_string_equal(o.plan, "tracepoint");
 	assert_int_equal(o.count, 7);
+	take("--plan none", &o);
+	assert_string_equal(o.plan, "none");
 }
 
 static void command_words_and_options_mix(void **state)
