@@ -111,7 +111,8 @@ bool poll__wants_holders(const struct model *m, const struct staged *st)
 
 	if (!s || m->scanned_all)
 		return true;
-	return !s->searched && (!s->owner || !s->inode || s->attribution == SW_ATTR_LISTENER);
+	/* A listener's child that nobody accepted has the listener's owner, and no file. */
+	return !s->searched && (!s->owner || !s->inode);
 }
 
 static void tell_event(struct model *m, enum event event, const struct sock *s, uint64_t now_ns)
@@ -218,7 +219,7 @@ static bool learn_holders(struct model *m, struct sock *s, struct staged *st)
 		return false;
 	}
 	s->searched = false;
-	if (s->owner && s->attribution != SW_ATTR_LISTENER && holds(st, s->owner)) {
+	if (s->owner && holds(st, s->owner)) {
 		sockets__set_holders(m, s, st->holders, st->holder_count);
 		st->holders = NULL;
 		st->holder_count = 0;
