@@ -34,6 +34,13 @@ unsigned int scale__load(unsigned int count)
 	return scaled ? scaled : 1;
 }
 
+unsigned int scale__load_at_least(unsigned int count, unsigned int min)
+{
+	unsigned int scaled = scale__load(count);
+
+	return scaled > min ? scaled : min;
+}
+
 int scale__timeout(int timeout)
 {
 	return timeout * (int)number("SOCKWATCH_TEST_PATIENCE", 1, PATIENCE_MAX);

@@ -5,6 +5,7 @@
 
 /* $SOCKWATCH_TEST_LOAD percent (100) of what there is to do, and at least one. */
 unsigned int scale__load(unsigned int count);
+unsigned int scale__load_at_least(unsigned int count, unsigned int min);
 /* $SOCKWATCH_TEST_PATIENCE times (1) the time after which a condition counts as never met. */
 int scale__timeout(int timeout);
 

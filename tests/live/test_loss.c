@@ -8,6 +8,7 @@
 
 #define ENDLESS		  1000000
 #define RATE		  3000 /* far more than the smallest ring takes in a batch */
+#define RATE_MIN	  300  /* still more */
 #define SYNCS		  4    /* while the storm goes on: one at the start, three repairs */
 #define SYNCS_TIMEOUT_MS  scale__timeout(30000)
 #define SOME		  scale__load(20000)
@@ -63,7 +64,8 @@ static void lose(struct loss *l, const char *const *args)
 	l->witness = witness__start(&(struct witness_config){ .ns_fd = l->live->ns, .args = args });
 	count = witness__count(l->witness);
 	witness__wait_syncs(l->witness, 1, STREAM_TIMEOUT_MS);
-	l->load = load__start(&(struct load_config){ .ns_fd = l->live->ns, .connections = ENDLESS, .rate = RATE });
+	l->load = load__start(&(struct load_config){
+		.ns_fd = l->live->ns, .connections = ENDLESS, .rate = scale__load_at_least(RATE, RATE_MIN) });
 	witness__wait_syncs(l->witness, SYNCS, SYNCS_TIMEOUT_MS);
 	assert_true(count->losses >= SYNCS - 1);
 	assert_true(count->lost_ring > 0);

@@ -152,13 +152,6 @@ static bool is_in_sync(const struct stream *s)
 	return !(capabilities >> CAP_BPF & 1);
 }
 
-static uint64_t storm_rate(void)
-{
-	unsigned int rate = scale__load(RATE);
-
-	return rate > RATE_MIN ? rate : RATE_MIN;
-}
-
 static void pause_at_random(struct race *r, long max_ns)
 {
 	struct timespec pause = { .tv_nsec = (long)below(r, (unsigned int)max_ns) };
@@ -238,8 +231,8 @@ static void run_storm(struct race *r, unsigned int starts, uint64_t *owned, size
 	r->next_port = FIRST_PORT;
 	for (int i = 0; i < PAIRS; i++)
 		move(r);
-	r->load = load__start(
-		&(struct load_config){ .ns_fd = r->live->ns, .connections = CONNECTIONS, .rate = storm_rate() });
+	r->load = load__start(&(struct load_config){
+		.ns_fd = r->live->ns, .connections = CONNECTIONS, .rate = scale__load_at_least(RATE, RATE_MIN) });
 	for (unsigned int i = 0; i < starts; i++)
 		start_once(r, &r->witnesses[i]);
 	load__stop(r->load);
