@@ -73,6 +73,8 @@ struct sw_owner {
 	__u8 pad[7];
 };
 
+#define SW_OWNERS_MAX 65536 /* a power of two */
+
 /* Value of the array of owners; its index is the cookie modulo the array's size. */
 struct sw_owner_slot {
 	__u64 cookie; /* whose owner it is; 0 while it is being written */
@@ -127,12 +129,32 @@ struct sw_losses {
 	__u64 helper; /* runs that the kernel skipped; counted by it, not by the programs */
 };
 
+/*
+ * What user space tells the programs, in their mapped .bss. One process at a time reads the ring: while it lives its
+ * thread id is in the low bits of reader (FUTEX_TID_MASK, linux/futex.h), and the kernel clears them when it dies. Without
+ * a reader owners are kept, but no records are made.
+ */
+struct sw_control {
+	__u32 reader;
+	__u32 all_states; /* records of every transition, not only of those that open or end a connection */
+};
+
+/* What is remembered of a live socket: the iterator's output, for a run that begins later. */
+struct sw_known {
+	__u64 cookie;
+	__u64 opened_ns; /* CLOCK_BOOTTIME; 0: not known */
+	struct sw_owner owner;
+	__u8 direction; /* enum sw_direction */
+	__u8 pad[7];
+};
+
 #ifdef __cplusplus
 #error "C only"
 #endif
 _Static_assert(sizeof(struct sw_process) == 48, "sw_process layout");
 _Static_assert(sizeof(struct sw_owner) == 56, "sw_owner layout");
 _Static_assert(sizeof(struct sw_owner_slot) == 64, "sw_owner_slot layout");
+_Static_assert(sizeof(struct sw_known) == 80, "sw_known layout");
 _Static_assert(sizeof(struct sw_record) == 128, "sw_record layout");
 _Static_assert(sizeof(struct sw_record_process) == sizeof(struct sw_record) + 264, "sw_record_process layout");
 _Static_assert(sizeof(struct sw_record_close) == sizeof(struct sw_record) + 40, "sw_record_close layout");

@@ -276,6 +276,19 @@ int model__last_owner(struct model *m, uint64_t cookie, const struct sw_owner *o
 
 	if (!st)
 		return -ENOENT;
-	st->last = *owner;
+	st->known.owner = *owner;
+	return 0;
+}
+
+int model__known(struct model *m, const struct sw_known *known)
+{
+	struct staged *st = dump__staged(m, known->cookie);
+
+	if (!st)
+		return -ENOENT;
+	/* Of another life of the same socket. */
+	if (known->direction && (known->direction == SW_DIR_LISTEN) != (st->row.state == STATE_LISTEN))
+		return 0;
+	st->known = *known;
 	return 0;
 }

@@ -18,11 +18,11 @@ struct grave {
 struct staged {
 	struct row row;
 	bool have_row;
-	bool touched;  /* a record kept back is about it */
-	bool opened;   /* a record kept back opens it */
-	bool closed;   /* a record kept back closes it */
-	bool accepted; /* a record kept back says who accepted it */
-	struct sw_owner last;
+	bool touched;	       /* a record kept back is about it */
+	bool opened;	       /* a record kept back opens it */
+	bool closed;	       /* a record kept back closes it */
+	bool accepted;	       /* a record kept back says who accepted it */
+	struct sw_known known; /* owner.attribution 0: nothing is */
 	struct holder *holders;
 	unsigned int holder_count;
 };

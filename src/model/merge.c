@@ -55,6 +55,37 @@ void merge__give_holders(struct model *m, struct sock *s, struct staged *st)
 	sockets__set_owner(m, s, p, SW_ATTR_HOLDER);
 }
 
+static bool holds(const struct sock *s, const struct process *p)
+{
+	for (unsigned int i = 0; i < s->holder_count; i++) {
+		if (s->holders[i].process == p)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * The owner that the kernel remembers. Of a socket that has a file by now, but whose accept it has forgotten, it only
+ * knows the listener's: then who holds it knows better. One who let go of it while others hold it owns it no more.
+ */
+static void take_known(struct model *m, struct sock *s, const struct staged *st)
+{
+	uint8_t attribution = st->known.owner.attribution;
+	bool waits = attribution == SW_ATTR_LISTENER;
+	struct process *p;
+
+	if (attribution == SW_ATTR_NONE || (waits && st->row.inode))
+		return;
+	p = record__process(m, &st->known.owner.process, NULL);
+	if (!p || (s->holder_count && !holds(s, p))) {
+		process_table__put(m->processes, p);
+		return;
+	}
+	if (st->row.minisock || (!st->row.inode && !waits))
+		attribution = SW_ATTR_LAST;
+	sockets__set_owner(m, s, p, attribution);
+}
+
 uint64_t merge__deadline(const struct row *row, uint64_t now_ns)
 {
 	return now_ns + (uint64_t)row->expires_ms * 1000000;
@@ -84,6 +115,7 @@ static void learn_holders(struct model *m, struct sock *s, struct staged *st, ui
 
 	if (st->holder_count && !st->closed) {
 		merge__give_holders(m, s, st);
+		take_known(m, s, st);
 		tell(m, &u);
 	}
 	process_table__put(m->processes, prev);
@@ -136,19 +168,17 @@ static int list_row(struct model *m, struct staged *st, uint64_t now_ns)
 	s->mptcp = row->mptcp;
 	s->seen_ns = m->dump_ns;
 	s->doubtful = m->lost_total;
-	if (st->holder_count) {
+	s->opened_ns = st->known.opened_ns;
+	s->direction = st->known.direction;
+	if (st->holder_count)
 		merge__give_holders(m, s, st);
-	} else if (st->last.attribution) {
-		struct process *p = record__process(m, &st->last.process, NULL);
-
-		sockets__set_owner(m, s, p, SW_ATTR_LAST);
-	}
+	take_known(m, s, st);
 	if (row->state == STATE_LISTEN) {
 		s->direction = SW_DIR_LISTEN;
 		err = sockets__make_listener(m, s);
 	} else if (row->state == STATE_SYN_SENT) {
 		s->direction = SW_DIR_OUT;
-	} else {
+	} else if (s->direction != SW_DIR_OUT) {
 		merge__match_listener(m, s);
 	}
 	if (row->minisock)

@@ -64,6 +64,11 @@ int model__each_unheld(struct model *m, int (*fn)(void *ctx, uint64_t cookie, ui
 int model__hold(struct model *m, uint64_t cookie, struct process *p, int fd);
 /* The last owner of a row that nobody holds, from the kernel's memory. */
 int model__last_owner(struct model *m, uint64_t cookie, const struct sw_owner *owner);
+/*
+ * What the kernel remembers of a row's socket, from before our start: its owner, who counts for more than holders, unless
+ * others hold it and he does not. 0, or -ENOENT: no such row.
+ */
+int model__known(struct model *m, const struct sw_known *known);
 /* There will be no records: every dump but the first is a poll, and what it finds is told as the change that it is. */
 void model__use_polls(struct model *m);
 /*
