@@ -4,8 +4,7 @@
 #define SOCKWATCH_MAPS_BPF_H
 
 #define CLAIMS_MAX	    131072
-#define OWNERS_MAX	    65536 /* a power of two */
-#define TOLD_MAX	    4096  /* a power of two */
+#define TOLD_MAX	    4096 /* a power of two */
 #define LEGACY_CHILDREN_MAX 16384
 
 /* What the kernel side remembers of one live socket. */
@@ -82,7 +81,7 @@ struct {
  */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, OWNERS_MAX);
+	__uint(max_entries, SW_OWNERS_MAX);
 	__uint(map_flags, BPF_F_MMAPABLE); /* begins on a page, so each value is one cache line */
 	__type(key, __u32);
 	__type(value, struct sw_owner_slot);
@@ -104,22 +103,46 @@ struct {
 	__type(value, struct told_process);
 } told SEC(".maps");
 
-/* Records for user space; size set before load. When full, records are dropped and counted in losses.ring. */
+/*
+ * Records for user space; size set before load. When full, records are dropped and counted in losses.ring. None are made
+ * when nobody reads.
+ */
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
 	__uint(max_entries, 4 * 1024 * 1024);
 } ring SEC(".maps");
 
+#define READER_MASK 0x3fffffff /* FUTEX_TID_MASK, uapi/linux/futex.h */
+
 struct sw_losses losses = {};
+volatile struct sw_control control = {};
 
 static __always_inline void count_loss(__u64 *counter)
 {
 	__sync_fetch_and_add(counter, 1);
 }
 
+static __always_inline bool have_reader(void)
+{
+	return control.reader & READER_MASK;
+}
+
+/* Room for a record. NULL: nobody reads, or the ring is full, and the loss is counted. */
+static __always_inline void *reserve(__u64 size)
+{
+	void *r;
+
+	if (!have_reader())
+		return NULL;
+	r = bpf_ringbuf_reserve(&ring, size, 0);
+	if (!r)
+		count_loss(&losses.ring);
+	return r;
+}
+
 static __always_inline void remember_owner(__u64 cookie, const struct sw_owner *owner)
 {
-	__u32 slot = cookie & (OWNERS_MAX - 1);
+	__u32 slot = cookie & (SW_OWNERS_MAX - 1);
 	struct sw_owner_slot *to = bpf_map_lookup_elem(&owners, &slot);
 
 	if (!to || !cookie)
@@ -133,7 +156,7 @@ static __always_inline void remember_owner(__u64 cookie, const struct sw_owner *
 
 static __always_inline void recall_owner(__u64 cookie, struct sw_owner *owner)
 {
-	__u32 slot = cookie & (OWNERS_MAX - 1);
+	__u32 slot = cookie & (SW_OWNERS_MAX - 1);
 	struct sw_owner_slot *from = bpf_map_lookup_elem(&owners, &slot);
 	struct sw_owner found;
 

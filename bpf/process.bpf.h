@@ -99,24 +99,20 @@ static __always_inline void read_cmdline(struct sw_record_process *r)
 
 /*
  * Room in the ring for a record of something that the process p, which is current, does: without the command line when
- * user space has it (then *ret_flag is 0, else SW_F_CMDLINE). NULL: the ring is full, and the loss is counted.
+ * user space has it (then *ret_flag is 0, else SW_F_CMDLINE). NULL: as reserve().
  */
 static __always_inline struct sw_record *reserve_by(const struct sw_process *p, __u8 *ret_flag)
 {
 	struct sw_record_process *r;
-	struct sw_record *small;
 
 	*ret_flag = 0;
-	if (is_told(p)) {
-		small = bpf_ringbuf_reserve(&ring, sizeof(*small), 0);
-		if (!small)
-			count_loss(&losses.ring);
-		return small;
-	}
-	r = bpf_ringbuf_reserve(&ring, sizeof(*r), 0);
+	if (!have_reader())
+		return NULL;
+	if (is_told(p))
+		return reserve(sizeof(struct sw_record));
+	r = reserve(sizeof(*r));
 	if (!r) {
 		forget_told(p);
-		count_loss(&losses.ring);
 		return NULL;
 	}
 	read_cmdline(r);

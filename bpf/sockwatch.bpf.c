@@ -73,6 +73,29 @@ int adopt_listeners(struct bpf_iter__tcp *ctx)
 	return 0;
 }
 
+/* What is known of the live sockets of the reader's network namespace. */
+SEC("iter/tcp")
+int list_known(struct bpf_iter__tcp *ctx)
+{
+	struct sock_common *skc = ctx->sk_common;
+	struct sock_info *info;
+	struct sw_known known;
+	__u64 cookie;
+
+	/* Entries without a socket; and up to 6.12 a child reads its listener's cookie until it is established. */
+	if (!skc || skc->skc_state == TCP_TIME_WAIT || skc->skc_state == TCP_NEW_SYN_RECV ||
+	    skc->skc_state == TCP_SYN_RECV)
+		return 0;
+	cookie = legacy ? skc->skc_cookie.counter : bpf_get_socket_cookie(skc);
+	if (legacy)
+		info = bpf_map_lookup_elem(&legacy_sockets, &cookie);
+	else
+		info = bpf_sk_storage_get(&sockets, skc, 0, 0);
+	if (look_up_known(cookie, info, &known))
+		bpf_seq_write(ctx->meta->seq, &known, sizeof(known));
+	return 0;
+}
+
 SEC("tp_btf/tcp_destroy_sock")
 int BPF_PROG(legacy_destroyed, struct sock *sk)
 {

@@ -6,8 +6,6 @@
 #ifndef SOCKWATCH_TCP_BPF_H
 #define SOCKWATCH_TCP_BPF_H
 
-const volatile bool all_states = false; /* send every transition, not only those that open or end a connection */
-
 /* Generated when it has none yet; 0 only with legacy. */
 static __always_inline __u64 sock_cookie(struct sock *sk)
 {
@@ -117,8 +115,10 @@ static __always_inline void on_open(const struct change *c)
 	info->seq++;
 
 	r = reserve_by(&info->owner.process, &flag);
-	if (!r)
+	if (!r) {
+		info->opened_ns = bpf_ktime_get_boot_ns();
 		return;
+	}
 	fill_sock(r, c);
 	r->flags |= flag;
 	info->opened_ns = r->time_ns;
@@ -150,6 +150,28 @@ static __always_inline void update_owner(__u64 cookie, struct sock_info *info)
 		recall_owner(cookie, &info->owner);
 }
 
+/* What is remembered of a live socket, info being its own, or NULL. False: nothing. */
+static __always_inline bool look_up_known(__u64 cookie, const struct sock_info *info, struct sw_known *known)
+{
+	const struct sw_owner *claim;
+
+	__builtin_memset(known, 0, sizeof(*known));
+	known->cookie = cookie;
+	if (info) {
+		known->opened_ns = info->opened_ns;
+		known->owner = info->owner;
+		known->direction = info->direction;
+	}
+	if (known->owner.attribution == SW_ATTR_NONE || known->owner.attribution == SW_ATTR_LISTENER)
+		recall_owner(cookie, &known->owner);
+	if (known->owner.attribution)
+		return true;
+	claim = bpf_map_lookup_elem(&claims, &cookie);
+	if (claim)
+		known->owner = *claim;
+	return claim;
+}
+
 /*
  * A child carries a clone of its listener's storage: it belongs to the listener's owner until somebody accepts it. A
  * self-connect comes from SYN_RECV too, but opened itself.
@@ -173,6 +195,7 @@ static __always_inline void on_progress(const struct change *c)
 {
 	struct sock_info *info = sock_info(c);
 	struct sw_record *r;
+	bool begins;
 
 	if (!info)
 		return;
@@ -183,14 +206,16 @@ static __always_inline void on_progress(const struct change *c)
 	else
 		info->direction = SW_DIR_OUT;
 	info->seq++;
+	begins = c->new == TCP_ESTABLISHED && !info->opened_ns && info->direction == SW_DIR_IN;
 
-	r = bpf_ringbuf_reserve(&ring, sizeof(*r), 0);
+	r = reserve(sizeof(*r));
 	if (!r) {
-		count_loss(&losses.ring);
+		if (begins)
+			info->opened_ns = bpf_ktime_get_boot_ns();
 		return;
 	}
 	fill_sock(r, c);
-	if (c->new == TCP_ESTABLISHED && !info->opened_ns && info->direction == SW_DIR_IN)
+	if (begins)
 		info->opened_ns = r->time_ns;
 	fill_info(r, info);
 	r->kind = c->new == TCP_ESTABLISHED ? SW_REC_ESTABLISHED : SW_REC_STATE;
@@ -253,11 +278,9 @@ static __always_inline void on_close(struct change *c)
 			remember_owner(c->cookie, &info->owner);
 	}
 
-	r = bpf_ringbuf_reserve(&ring, sizeof(*r), 0);
-	if (!r) {
-		count_loss(&losses.ring);
+	r = reserve(sizeof(*r));
+	if (!r)
 		return;
-	}
 	fill_sock(&r->base, c);
 	fill_info(&r->base, info);
 	r->base.kind = SW_REC_CLOSE;
@@ -276,9 +299,9 @@ static __always_inline bool is_wanted(int old, int new)
 		return old != new; /* MPTCP sets the same state twice */
 	case TCP_SYN_RECV:
 		/* Up to 6.12 a child still reads its listener's cookie here. */
-		return all_states && old != TCP_LISTEN;
+		return control.all_states && have_reader() && old != TCP_LISTEN;
 	default:
-		return all_states && old != new;
+		return control.all_states && have_reader() && old != new;
 	}
 }
 

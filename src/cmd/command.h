@@ -9,5 +9,7 @@
 int cmd_stream(const struct options *options);
 int cmd_doctor(const struct options *options);
 int cmd_list(const struct list_options *options);
+int cmd_pin(const struct options *options);
+int cmd_unpin(const struct options *options);
 
 #endif

@@ -4,12 +4,14 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/utsname.h>
+#include <time.h>
 
 #include "base/escape.h"
 #include "cmd/command.h"
 #include "cmd/plan.h"
 #include "cmd/privileges.h"
 #include "render/json.h"
+#include "source/bpf_pin.h"
 
 struct plan_report {
 	const char *name;
@@ -25,6 +27,9 @@ struct report {
 	struct bpf_hook hooks[BPF_HOOKS];
 	struct plan_report plans[BPF_PLANS + 1]; /* the last one is plan none */
 	const struct plan_report *plan;		 /* the one that is used; NULL: not even that */
+	struct pin_about pin;
+	int pin_error; /* 0: there is a pin; -errno of bpf_pin__look */
+	char pinned_at[32];
 };
 
 static void judge(const struct report *r, enum bpf_plan plan, struct plan_report *ret)
@@ -73,6 +78,19 @@ static void try_hooks(struct report *r)
 	}
 }
 
+static void look_at_pin(struct report *r)
+{
+	time_t since;
+	struct tm tm;
+
+	r->pin_error = bpf_pin__look(&r->pin);
+	if (r->pin_error)
+		return;
+	since = (time_t)(r->pin.since_ns / 1000000000);
+	if (gmtime_r(&since, &tm))
+		strftime(r->pinned_at, sizeof(r->pinned_at), "%Y-%m-%dT%H:%M:%SZ", &tm);
+}
+
 static const char *result(const struct bpf_hook *h)
 {
 	if (!h->error)
@@ -103,6 +121,11 @@ static void print_text(const struct report *r)
 	for (unsigned int i = 0; i <= BPF_PLANS; i++)
 		printf("  %-10s %-8s %s\n", r->plans[i].name, r->plans[i].ok ? "ok" : "no", r->plans[i].why);
 	printf("\nplan        %s\n", r->plan ? r->plan->name : "none can be had");
+	if (r->pin_error)
+		printf("pin         none: %s\n", pin__why(r->pin_error));
+	else
+		printf("pin         plan %s since %s, ring of %llu KiB\n", r->pin.plan, r->pinned_at,
+		       (unsigned long long)(r->pin.ring_bytes / 1024));
 }
 
 /* A key of doctor's object: the name, a purpose, and what follows is the caller's. */
@@ -155,7 +178,14 @@ static void print_json(const struct report *r)
 	json__literal(&b, "]");
 	if (r->plan)
 		json__word(&b, "plan", r->plan->name);
-	json__literal(&b, "}\n");
+	buffer__addf(&b, ",\"pin\":{\"there\":%s", r->pin_error ? "false" : "true");
+	if (r->pin_error) {
+		json__bytes(&b, "why", pin__why(r->pin_error), strlen(pin__why(r->pin_error)));
+	} else {
+		json__word(&b, "plan", r->pin.plan);
+		json__word(&b, "since", r->pinned_at);
+	}
+	json__literal(&b, "}}\n");
 	fwrite(b.data, 1, b.len, stdout);
 	buffer__free(&b);
 }
@@ -168,6 +198,7 @@ int cmd_doctor(const struct options *options)
 	r.btf = plan__have_btf();
 	r.privileges = privileges__look(&r.privilege_count);
 	try_hooks(&r);
+	look_at_pin(&r);
 	if (options->json)
 		print_json(&r);
 	else

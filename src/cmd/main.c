@@ -81,6 +81,10 @@ int main(int argc, char **argv)
 		return finish(0);
 	case COMMAND_DOCTOR:
 		return finish(cmd_doctor(&options));
+	case COMMAND_PIN:
+		return cmd_pin(&options);
+	case COMMAND_UNPIN:
+		return cmd_unpin(&options);
 	default:
 		return cmd_stream(&options);
 	}

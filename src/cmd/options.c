@@ -55,7 +55,9 @@ void options__print_help(void)
 {
 	puts("Usage: sockwatch [stream] [OPTIONS] [FILTER]   every TCP socket with its owner, then every change\n"
 	     "       sockwatch list [OPTIONS] [FILTER]       every open socket of every family; list --help says more\n"
-	     "       sockwatch doctor [--json]               what this kernel offers, and what is missing\n\n"
+	     "       sockwatch doctor [--json]               what this kernel offers, and what is missing\n"
+	     "       sockwatch pin [--plan P]                keep noting owners when none runs, for later runs\n"
+	     "       sockwatch unpin                         end that\n\n"
 	     "Options:");
 	for (size_t i = 0; i < OPTION_COUNT; i++) {
 		const struct option *o = &option_table[i].option;
@@ -100,6 +102,7 @@ static int parse_ring(const char *value, struct options *o, char *why, size_t si
 	if (parse__u64(value, BPF_RING_MIN / 1024, BPF_RING_MAX / 1024, &kib) || (kib & (kib - 1)))
 		return bad(why, size, "ring", value, "not a power of two from 4 to 1048576");
 	o->ring_bytes = kib * 1024;
+	o->ring_given = true;
 	return 0;
 }
 
@@ -156,25 +159,39 @@ static int apply(int c, const char *value, struct options *o, char *why, size_t 
 	}
 }
 
-/* The command word, if there is one; the other words are the filter. */
+static const struct {
+	const char *word;
+	enum command command;
+} command_table[] = {
+	{ "stream", COMMAND_STREAM },
+	{ "doctor", COMMAND_DOCTOR },
+	{ "pin", COMMAND_PIN },
+	{ "unpin", COMMAND_UNPIN },
+};
+
+/* The command word, if there is one; the other words are the filter, which only a stream has. */
 static int parse_command(int argc, char **argv, struct options *o, char *why, size_t size)
 {
-	bool doctor = argc && !strcmp(argv[0], "doctor");
+	enum command command = COMMAND_STREAM;
 
-	if (doctor || (argc && !strcmp(argv[0], "stream"))) {
+	for (size_t i = 0; argc && i < sizeof(command_table) / sizeof(command_table[0]); i++) {
+		if (strcmp(argv[0], command_table[i].word) != 0)
+			continue;
+		command = command_table[i].command;
+		if (command != COMMAND_STREAM && argc > 1) {
+			snprintf(why, size, "%s takes no filter: '%s' is too much", argv[0], argv[1]);
+			return -EINVAL;
+		}
 		argc--;
 		argv++;
+		break;
 	}
-	if (doctor && argc) {
-		snprintf(why, size, "doctor takes no filter: '%s' is too much", argv[0]);
-		return -EINVAL;
-	}
-	if (argc && !strcmp(argv[0], "list")) {
+	if (command == COMMAND_STREAM && argc && !strcmp(argv[0], "list")) {
 		snprintf(why, size, "list has options of its own, so it is the first word: sockwatch list ...");
 		return -EINVAL;
 	}
-	if (doctor && o->command == COMMAND_STREAM)
-		o->command = COMMAND_DOCTOR;
+	if (o->command == COMMAND_STREAM) /* not --help or --version */
+		o->command = command;
 	o->filter = argv;
 	o->filter_words = argc;
 	return 0;

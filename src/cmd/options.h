@@ -7,7 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum command { COMMAND_STREAM, COMMAND_DOCTOR, COMMAND_HELP, COMMAND_VERSION };
+enum command { COMMAND_STREAM, COMMAND_DOCTOR, COMMAND_PIN, COMMAND_UNPIN, COMMAND_HELP, COMMAND_VERSION };
 
 struct options {
 	enum command command;
@@ -20,6 +20,7 @@ struct options {
 	uint64_t duration_ns; /* 0: for ever */
 	uint64_t count;	      /* 0: no limit */
 	size_t ring_bytes;
+	bool ring_given;
 	const char *plan; /* NULL: choose */
 	char **filter;	  /* words of the filter expression, of argv; see model/filter.h */
 	int filter_words;

@@ -13,6 +13,7 @@
 #include "base/cleanup.h"
 #include "base/log.h"
 #include "cmd/privileges.h"
+#include "source/bpf_pin.h"
 
 #define INIT_PID_NAMESPACE 0xeffffffcU /* PROC_PID_INIT_INO, include/linux/proc_ns.h */
 
@@ -92,17 +93,23 @@ static const struct bpf_hook *culprit(const struct plan *p)
 	return NULL;
 }
 
-static int start(const struct options *options, enum bpf_plan plan, struct plan *ret)
+static struct bpf_config configure(const struct options *options)
 {
-	const struct bpf_config config = {
+	return (struct bpf_config){
 		.ring_bytes = options->ring_bytes,
 		.all_states = options->states,
+		.pinnable = options->command == COMMAND_PIN,
 		.log = log_libbpf,
 	};
+}
+
+static int start(const struct options *options, enum bpf_plan plan, struct plan *ret)
+{
+	const struct bpf_config config = configure(options);
 	int err = bpf_source__probe(plan);
 	const struct bpf_hook *h;
 
-	*ret = (struct plan){ .name = bpf_plan__name(plan) };
+	*ret = (struct plan){ .plan = plan, .name = bpf_plan__name(plan) };
 	bpf_source__hooks(ret->hooks);
 	if (!err)
 		err = bpf_source__new(&config, plan, ret->hooks, &ret->bpf);
@@ -124,6 +131,62 @@ static int start_any(const struct options *options, struct plan *ret)
 	for (plan = 0; err && plan < BPF_PLANS; plan++)
 		err = start(options, plan, ret);
 	return err;
+}
+
+static bool is_what_was_asked_for(const struct options *options, const struct pin_about *about)
+{
+	if (options->plan && strcmp(options->plan, about->plan) != 0)
+		return false;
+	return !options->ring_given || options->ring_bytes == about->ring_bytes;
+}
+
+/* 0, or -errno: the caller starts programs of its own. */
+static int join(const struct options *options, struct plan *ret)
+{
+	const struct bpf_config config = configure(options);
+	struct pin_about about;
+	int err = bpf_pin__look(&about);
+
+	if (!err && !is_what_was_asked_for(options, &about)) {
+		log_info("what is pinned has plan %s and a ring of %llu KiB: not joined", about.plan,
+			 (unsigned long long)(about.ring_bytes / 1024));
+		return -EINVAL;
+	}
+	if (!err && bpf_plan__find(about.plan, &ret->plan))
+		err = -ESTALE;
+	if (!err) {
+		ret->name = bpf_plan__name(ret->plan);
+		bpf_source__hooks(ret->hooks);
+		err = bpf_pin__join(&config, ret->hooks, &ret->bpf);
+	}
+	if (!err)
+		log_verbose("joined the programs in " PIN_PATH);
+	else if (err == -EBUSY)
+		log_info("what is pinned is read by another sockwatch: this one uses programs of its own");
+	else if (err != -ENOENT && err != -ENODEV && err != -EACCES && err != -EPERM)
+		log_warn("what is pinned cannot be joined: %s", pin__why(err));
+	return err;
+}
+
+/* Programs of our own, and what pinned ones remember of the time before. */
+static int start_own(const struct options *options, struct plan *ret)
+{
+	int err = start_any(options, ret);
+
+	if (!err && options->command != COMMAND_PIN)
+		bpf_pin__remember(ret->bpf);
+	return err;
+}
+
+/* 0, or -errno: there is no plan with programs, but maybe plan none. */
+static int start_programs(const struct options *options, struct plan *ret)
+{
+	int err = -ENOENT;
+
+	*ret = (struct plan){ 0 };
+	if (options->command != COMMAND_PIN)
+		err = join(options, ret);
+	return err ? start_own(options, ret) : 0;
 }
 
 /* Without one of these no program can be loaded and attached; the others only narrow what is seen. */
@@ -184,14 +247,15 @@ int plan__start(const struct options *options, struct model *model, struct plan 
 {
 	bool forced = options->plan && !strcmp(options->plan, PLAN_NONE);
 	char lacking[160], text[256];
-	int err = forced ? 0 : start_any(options, ret);
+	int err = forced ? 0 : start_programs(options, ret);
 
-	if (forced || (err && !options->plan)) {
+	if (forced || (err && !options->plan && options->command != COMMAND_PIN)) {
 		err = start_polling(err, model, ret);
 		if (err)
 			return err;
 	} else if (err) {
-		log_error("cannot watch sockets by plan %s: %s", options->plan, plan__explain(err, text, sizeof(text)));
+		log_error("cannot watch sockets%s%s: %s", options->plan ? " by plan " : "",
+			  options->plan ? options->plan : "", plan__explain(err, text, sizeof(text)));
 		log_error("'sockwatch doctor' tries each hook and says more");
 		return err;
 	} else {

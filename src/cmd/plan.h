@@ -16,11 +16,13 @@ struct plan {
 	struct poll *poll;	/* which has this */
 	struct bpf_hook hooks[BPF_HOOKS];
 	char missing[256]; /* names of hooks that could not be had, joined by ", " */
+	enum bpf_plan plan;
 };
 
 /*
- * Start the plan that was asked for, or the first that can be had; plan none, which is the last, says what it costs. 0, or
- * -errno with the reason and what to do about it logged.
+ * Read the pinned programs when they are what was asked for and nobody else does; or else start the plan that was asked
+ * for, or the first that can be had; plan none, which is the last, says what it costs. To pin, never join, and never plan
+ * none. 0, or -errno with the reason and what to do about it logged.
  */
 int plan__start(const struct options *options, struct model *model, struct plan *ret);
 void plan__end(struct plan *p);

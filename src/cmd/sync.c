@@ -50,9 +50,9 @@ static int take_row(void *ctx, const struct row *row)
 
 	if (err == -EBADMSG)
 		return 0;
-	/* A socket that the table has needs no reminder; at start there is nothing to remember. */
-	if (!err && s->bpf && row->minisock && s->started && !model__find(s->model, row->cookie) &&
-	    !bpf_source__last_owner(s->bpf, row->cookie, &last))
+	/* A socket that the table has needs no reminder; at start there is nothing to remember, but by pinned programs. */
+	if (!err && s->bpf && row->minisock && (s->started || bpf_source__remembers(s->bpf)) &&
+	    !model__find(s->model, row->cookie) && !bpf_source__last_owner(s->bpf, row->cookie, &last))
 		err = model__last_owner(s->model, row->cookie, &last);
 	if (!err && ++p->rows % ROWS_PER_DRAIN == 0)
 		err = drain(p);
@@ -102,6 +102,26 @@ static void tell_failure(struct sync *s, uint32_t netns, int err)
 	model__lost(s->model, LOSS_DUMP, 1, clock__boot_ns());
 }
 
+static int take_known(void *ctx, const struct sw_known *known)
+{
+	model__known(ctx, known); /* of a socket that no row showed, nothing is asked */
+	return 0;
+}
+
+static int read_known(void *ctx)
+{
+	const struct sync *s = ctx;
+
+	return bpf_source__each_known(s->bpf, take_known, s->model);
+}
+
+/* What cannot be read is found out as if nothing had been pinned. */
+static void recall(const struct pass *p, const struct netns *ns)
+{
+	if (p->sync->bpf && bpf_source__remembers(p->sync->bpf))
+		netns__call(ns->fd, read_known, p->sync);
+}
+
 /* All namespaces once. A namespace that fails is told as a loss of the dump; what the table has of it stays. */
 static int dump_all(struct pass *p, bool first)
 {
@@ -113,9 +133,10 @@ static int dump_all(struct pass *p, bool first)
 
 		if (is_fatal(err))
 			return err;
-		if (!err && first)
+		if (!err && first) {
+			recall(p, ns);
 			err = model__netns_complete(s->model, ns->inode);
-		else if (err && !first)
+		} else if (err && !first)
 			model__netns_incomplete(s->model, ns->inode);
 		if (err)
 			tell_failure(s, ns->inode, err);

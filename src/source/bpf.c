@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-#include "source/bpf.h"
+#include "source/bpf_internal.h"
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
@@ -7,21 +7,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
 #include "source/pseudofs.h"
 #include "sockwatch.skel.h"
 
-struct bpf_source {
-	struct sockwatch_bpf *skel;
-	struct ring_buffer *ring;
-	struct bpf_link *links[BPF_HOOKS];
-	int program_fds[BPF_HOOKS];
-	/* of the drain that is running */
-	bpf_record_fn fn;
-	void *ctx;
-};
+#define KNOWN_BATCH 400 /* what the kernel gives with one read is at most 8 pages */
 
 /* libbpf has one print function for the process. */
 static void (*log_fn)(bool verbose, const char *text);
@@ -75,7 +68,6 @@ static int load(const struct bpf_config *config, const struct bpf_hook *hooks, b
 	skel = sockwatch_bpf__open();
 	if (!skel)
 		return -errno;
-	skel->rodata->all_states = config->all_states;
 	choose_maps(skel, legacy);
 	bpf_map__set_max_entries(skel->maps.ring, config->ring_bytes);
 	for (unsigned int i = 0; i < BPF_HOOKS; i++)
@@ -84,6 +76,7 @@ static int load(const struct bpf_config *config, const struct bpf_hook *hooks, b
 		if (hooks[i].used && hooks[i].error == -ENODATA)
 			bpf_program__set_autoload(program_of(skel, i), true);
 	}
+	bpf_program__set_autoload(skel->progs.list_known, config->pinnable);
 	err = sockwatch_bpf__load(skel);
 	if (err) {
 		sockwatch_bpf__destroy(skel);
@@ -175,29 +168,23 @@ void bpf_source__survey(struct bpf_hook *hooks, const struct bpf_config *config)
 	}
 }
 
-static int give(void *ctx, void *data, size_t size)
-{
-	struct bpf_source *b = ctx;
-
-	return b->fn(b->ctx, data, size);
-}
-
 /* The state hook, the first one, comes last: whatever it opens is accepted under our eyes. */
 static int attach_all(struct bpf_source *b, struct bpf_hook *hooks)
 {
 	for (unsigned int i = BPF_HOOKS; i-- > 0;) {
-		b->program_fds[i] = -1;
 		if (!hooks[i].used || hooks[i].error != -ENODATA)
 			continue;
 		hooks[i].error = attach(b->skel, i, &b->links[i]);
 		if (hooks[i].error && hooks[i].required)
 			return hooks[i].error;
-		b->program_fds[i] = bpf_program__fd(program_of(b->skel, i));
+		/* Hooks that share a program stand side by side. */
+		if (!i || strcmp(hook_table[i].program, hook_table[i - 1].program) != 0)
+			b->program_fds[i] = bpf_program__fd(program_of(b->skel, i));
 	}
 	return 0;
 }
 
-static void use_plan(struct bpf_hook *hooks, enum bpf_plan plan, bool legacy)
+void bpf_source__use_plan(struct bpf_hook *hooks, enum bpf_plan plan, bool legacy)
 {
 	for (unsigned int i = 0; i < BPF_HOOKS; i++) {
 		hooks[i].used = (hook_table[i].plans & BPF_PLAN_BIT(plan)) && (legacy || !hook_table[i].legacy);
@@ -225,7 +212,7 @@ static int leave_out(const struct bpf_config *config, struct bpf_hook *hooks, bo
  * that it refuses.
  */
 static int load_best(const struct bpf_config *config, enum bpf_plan plan, struct bpf_hook *hooks,
-		     struct sockwatch_bpf **ret)
+		     struct bpf_source *ret)
 {
 	int err = 0;
 
@@ -234,10 +221,11 @@ static int load_best(const struct bpf_config *config, enum bpf_plan plan, struct
 
 		if (legacy && err == -EPERM) /* it is not that it cannot */
 			continue;
-		use_plan(hooks, plan, legacy);
+		bpf_source__use_plan(hooks, plan, legacy);
 		err = step < 2 ? 0 : leave_out(config, hooks, legacy);
 		if (!err)
-			err = load(config, hooks, legacy, ret);
+			err = load(config, hooks, legacy, &ret->skel);
+		ret->legacy = legacy;
 		if (!err)
 			return 0;
 	}
@@ -284,18 +272,72 @@ int bpf_source__probe(enum bpf_plan plan)
 	}
 }
 
+struct bpf_source *bpf_source__make(void)
+{
+	struct bpf_source *b = calloc(1, sizeof(*b));
+
+	if (!b)
+		return NULL;
+	b->ring_fd = b->claims_fd = b->owners_fd = b->told_fd = b->bss_fd = b->memory_fd = b->lock_fd = -1;
+	for (unsigned int i = 0; i < BPF_HOOKS; i++)
+		b->program_fds[i] = -1;
+	return b;
+}
+
+static void use_skeleton(struct bpf_source *b)
+{
+	b->bss = b->skel->bss;
+	b->ring_fd = bpf_map__fd(b->skel->maps.ring);
+	b->claims_fd = bpf_map__fd(b->skel->maps.claims);
+	b->owners_fd = bpf_map__fd(b->skel->maps.owners);
+	b->told_fd = bpf_map__fd(b->skel->maps.told);
+	b->bss_fd = bpf_map__fd(b->skel->maps.bss);
+}
+
+static int give(void *ctx, void *data, size_t size)
+{
+	struct bpf_source *b = ctx;
+	const struct sw_record *r = data;
+
+	if (size >= sizeof(*r) && r->time_ns < b->since_ns)
+		return 0;
+	return b->fn(b->ctx, data, size);
+}
+
+int bpf_source__hear(struct bpf_source *b, bool all_states)
+{
+	int err;
+
+	b->ring = ring_buffer__new(b->ring_fd, give, b, NULL);
+	if (!b->ring)
+		return -errno;
+	/* What another reader left must not take the place of what comes. */
+	err = ring_buffer__consume(b->ring);
+	if (err < 0)
+		return err;
+	b->bss->control.all_states = all_states;
+	reader__begin(&b->reader, (uint32_t *)&b->bss->control.reader);
+	return 0;
+}
+
 int bpf_source__new(const struct bpf_config *config, enum bpf_plan plan, struct bpf_hook *hooks,
 		    struct bpf_source **ret)
 {
-	struct bpf_source *b = calloc(1, sizeof(*b));
+	struct bpf_source *b = bpf_source__make();
 	int err;
 
 	if (!b)
 		return -ENOMEM;
-	err = load_best(config, plan, hooks, &b->skel);
+	err = load_best(config, plan, hooks, b);
 	if (!err) {
-		b->ring = ring_buffer__new(bpf_map__fd(b->skel->maps.ring), give, b, NULL);
-		err = b->ring ? attach_all(b, hooks) : -errno;
+		use_skeleton(b);
+		err = bpf_source__hear(b, config->all_states);
+	}
+	if (!err)
+		err = attach_all(b, hooks);
+	if (!err && config->pinnable) {
+		b->known = bpf_program__attach(b->skel->progs.list_known);
+		err = b->known ? 0 : -errno;
 	}
 	if (err) {
 		bpf_source__free(b);
@@ -305,15 +347,40 @@ int bpf_source__new(const struct bpf_config *config, enum bpf_plan plan, struct 
 	return 0;
 }
 
+/* What was opened from a pin. */
+static void close_joined(struct bpf_source *b)
+{
+	const int fds[] = { b->ring_fd, b->claims_fd, b->owners_fd, b->told_fd, b->bss_fd };
+
+	if (b->bss)
+		munmap(b->bss, sizeof(*b->bss));
+	for (size_t i = 0; i < sizeof(fds) / sizeof(fds[0]); i++)
+		cleanup_close(&fds[i]);
+	for (unsigned int i = 0; i < BPF_HOOKS; i++)
+		cleanup_close(&b->program_fds[i]);
+}
+
 void bpf_source__free(struct bpf_source *b)
 {
 	if (!b)
 		return;
+	reader__end(&b->reader);
 	for (unsigned int i = 0; i < BPF_HOOKS; i++)
 		bpf_link__destroy(b->links[i]);
+	bpf_link__destroy(b->known);
 	ring_buffer__free(b->ring);
+	if (b->memory_fd != b->owners_fd)
+		cleanup_close(&b->memory_fd);
+	if (!b->skel)
+		close_joined(b);
 	sockwatch_bpf__destroy(b->skel);
+	cleanup_close(&b->lock_fd);
 	free(b);
+}
+
+const void *bpf_source__object(size_t *ret_size)
+{
+	return sockwatch_bpf__elf_bytes(ret_size);
 }
 
 int bpf_source__fd(const struct bpf_source *b)
@@ -328,40 +395,44 @@ int bpf_source__drain(struct bpf_source *b, bpf_record_fn fn, void *ctx)
 	return ring_buffer__consume(b->ring);
 }
 
-void bpf_source__losses(const struct bpf_source *b, struct sw_losses *ret)
+/*
+ * A program that is interrupted by an event of its own kind is not run again for that event (from 6.2); the kernel only
+ * counts it.
+ */
+static uint64_t skipped_runs(const struct bpf_source *b)
 {
-	const volatile struct sw_losses *now = &b->skel->bss->losses;
+	uint64_t runs = 0;
 
-	ret->ring = now->ring;
-	ret->map = now->map;
-	ret->helper = now->helper;
 	for (unsigned int i = 0; i < BPF_HOOKS; i++) {
 		struct bpf_prog_info info = { 0 };
 		__u32 len = sizeof(info);
 
-		/*
-		 * A program that is interrupted by an event of its own kind is not run again for that event (from 6.2);
-		 * the kernel only counts it.
-		 */
-		if (i && b->program_fds[i] == b->program_fds[i - 1])
-			continue;
 		if (b->program_fds[i] >= 0 && !bpf_obj_get_info_by_fd(b->program_fds[i], &info, &len))
-			ret->helper += info.recursion_misses;
+			runs += info.recursion_misses;
 	}
+	return runs;
+}
+
+void bpf_source__losses(const struct bpf_source *b, struct sw_losses *ret)
+{
+	const volatile struct sw_losses *now = &b->bss->losses;
+
+	ret->ring = now->ring - b->before.ring;
+	ret->map = now->map - b->before.map;
+	ret->helper = now->helper + skipped_runs(b) - b->before.helper;
 }
 
 int bpf_source__claim(struct bpf_source *b, uint64_t cookie, const struct sw_owner *owner)
 {
 	/* What the programs wrote is newer. */
-	int err =
-		bpf_map__update_elem(b->skel->maps.claims, &cookie, sizeof(cookie), owner, sizeof(*owner), BPF_NOEXIST);
+	int err = bpf_map_update_elem(b->claims_fd, &cookie, owner, BPF_NOEXIST);
 
 	return err == -EEXIST ? 0 : err;
 }
 
 void bpf_source__unclaim(struct bpf_source *b, uint64_t cookie)
 {
-	bpf_map__delete_elem(b->skel->maps.claims, &cookie, sizeof(cookie), 0);
+	bpf_map_delete_elem(b->claims_fd, &cookie);
 }
 
 int bpf_source__adopt(struct bpf_source *b)
@@ -381,11 +452,11 @@ int bpf_source__adopt(struct bpf_source *b)
 	return n < 0 ? -errno : 0;
 }
 
-int bpf_source__last_owner(struct bpf_source *b, uint64_t cookie, struct sw_owner *ret)
+static int look_up_owner(int fd, uint64_t cookie, struct sw_owner *ret)
 {
 	struct sw_owner_slot slot;
-	__u32 key = cookie & (bpf_map__max_entries(b->skel->maps.owners) - 1);
-	int err = bpf_map__lookup_elem(b->skel->maps.owners, &key, sizeof(key), &slot, sizeof(slot), 0);
+	__u32 key = cookie & (SW_OWNERS_MAX - 1);
+	int err = bpf_map_lookup_elem(fd, &key, &slot);
 
 	if (err)
 		return err;
@@ -393,4 +464,39 @@ int bpf_source__last_owner(struct bpf_source *b, uint64_t cookie, struct sw_owne
 		return -ENOENT;
 	*ret = slot.owner;
 	return 0;
+}
+
+int bpf_source__last_owner(struct bpf_source *b, uint64_t cookie, struct sw_owner *ret)
+{
+	int err = look_up_owner(b->owners_fd, cookie, ret);
+
+	return err && b->memory_fd >= 0 ? look_up_owner(b->memory_fd, cookie, ret) : err;
+}
+
+bool bpf_source__remembers(const struct bpf_source *b)
+{
+	return b->memory_fd >= 0;
+}
+
+int bpf_source__each_known(struct bpf_source *b, bpf_known_fn fn, void *ctx)
+{
+	_cleanup_close_ int fd = bpf_iter_create(bpf_link__fd(b->known));
+	struct sw_known batch[KNOWN_BATCH];
+	ssize_t n;
+	int err;
+
+	if (fd < 0)
+		return fd;
+	for (;;) {
+		n = read(fd, batch, sizeof(batch));
+		if (n < 0 && (errno == EAGAIN || errno == EINTR))
+			continue;
+		if (n <= 0)
+			return n < 0 ? -errno : 0;
+		for (size_t i = 0; i < (size_t)n / sizeof(*batch); i++) {
+			err = fn(ctx, &batch[i]);
+			if (err)
+				return err;
+		}
+	}
 }

@@ -18,6 +18,7 @@ struct bpf_source;
 struct bpf_config {
 	size_t ring_bytes; /* power of two, at least a page */
 	bool all_states;   /* records of every transition */
+	bool pinnable;	   /* with what bpf_pin__keep needs */
 	/* libbpf's own messages, one a call without newline; NULL: dropped. verbose: false for warnings. */
 	void (*log)(bool verbose, const char *text);
 };
@@ -71,5 +72,11 @@ int bpf_source__adopt(struct bpf_source *b);
 void bpf_source__unclaim(struct bpf_source *b, uint64_t cookie);
 /* The last owner of a time-wait entry. 0 or -ENOENT. */
 int bpf_source__last_owner(struct bpf_source *b, uint64_t cookie, struct sw_owner *ret);
+
+/* Pinned programs have watched before our start: the two below know of sockets from then. */
+bool bpf_source__remembers(const struct bpf_source *b);
+typedef int (*bpf_known_fn)(void *ctx, const struct sw_known *known);
+/* What is remembered of the live sockets of the calling thread's namespace. 0, -errno, or what fn returned if not 0. */
+int bpf_source__each_known(struct bpf_source *b, bpf_known_fn fn, void *ctx);
 
 #endif

@@ -49,7 +49,7 @@ static void defaults(void **state)
 	assert_int_equal(o.ring_bytes, BPF_RING_DEFAULT);
 	assert_false(o.json || o.ipv4 || o.ipv6 || o.listening || o.states || o.no_existing || o.verbose);
 	assert_int_equal(o.duration_ns + o.count, 0);
-	assert_null(o.plan);
+	assert_true(!o.plan && !o.ring_given);
 }
 
 static void every_option_is_taken(void **state)
@@ -77,6 +77,13 @@ static void command_words_and_options_mix(void **state)
 	assert_int_equal(o.command, COMMAND_STREAM);
 	take("doctor --json", &o);
 	assert_true(o.command == COMMAND_DOCTOR && o.json);
+	take("pin --plan kprobe --ring 64", &o);
+	assert_true(o.command == COMMAND_PIN && o.ring_given);
+	assert_string_equal(o.plan, "kprobe");
+	take("-v unpin", &o);
+	assert_int_equal(o.command, COMMAND_UNPIN);
+	take("pin --help", &o);
+	assert_int_equal(o.command, COMMAND_HELP);
 	take("-h", &o);
 	assert_int_equal(o.command, COMMAND_HELP);
 	take("doctor --help", &o);
@@ -179,6 +186,7 @@ static void what_is_refused_says_why_in_one_line(void **state)
 		{ "--json=1", "--json=1" },
 		{ "doctor stream", "stream" },
 		{ "doctor dport 5", "dport" },
+		{ "pin unpin", "unpin" },
 	};
 	const struct options before = { .count = 77 };
 	struct options o = before;
