@@ -163,7 +163,9 @@ static int join(const struct options *options, struct plan *ret)
 		log_verbose("joined the programs in " PIN_PATH);
 	else if (err == -EBUSY)
 		log_info("what is pinned is read by another sockwatch: this one uses programs of its own");
-	else if (err != -ENOENT && err != -ENODEV && err != -EACCES && err != -EPERM)
+	else if (err == -EACCES || err == -EPERM)
+		log_verbose("what may be pinned is for root alone: not joined");
+	else if (err != -ENOENT && err != -ENODEV)
 		log_warn("what is pinned cannot be joined: %s", pin__why(err));
 	return err;
 }
