@@ -276,7 +276,7 @@ asan-run: $(B)/sockwatch $(unit_programs)
 lint: lint-deps
 	@MAKE="$(MAKE)" V=$(V) tests/lint/run
 
-TIDY := $(patsubst %.c,$(B)/tidy/%.ok,$(SRC) $(wildcard tests/*/*.c)) $(patsubst %,$(B)/tidy/%.ok,$(BPF))
+TIDY := $(patsubst %.c,$(B)/tidy/%.ok,$(ALL_C)) $(patsubst %,$(B)/tidy/%.ok,$(BPF))
 TIDY_FLAGS := $(CPPFLAGS_ALL) $(CFLAGS_ALL) -Itests -include tests/lint/analyzer.h
 .PHONY: tidy
 tidy: $(TIDY)
