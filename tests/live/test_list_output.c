@@ -9,7 +9,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sched.h>
+#include <sys/mount.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -138,6 +141,11 @@ static void a_reader_that_left_is_no_failure(void **state)
 	program__free(p);
 }
 
+static int mkdir_if_missing(const char *path)
+{
+	return mkdir(path, 0755) && errno != EEXIST;
+}
+
 static int no_colour(void *ctx)
 {
 	(void)ctx;
@@ -264,6 +272,35 @@ static void a_namespace_that_is_not_there(void **state)
 	program__free(p);
 }
 
+/* As ip-netns(8) makes it, where nobody else sees it. */
+static int name_own_namespace(void *ctx)
+{
+	int fd;
+
+	(void)ctx;
+	if (unshare(CLONE_NEWNS) || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) ||
+	    mkdir_if_missing("/run/netns") || mount("tmpfs", "/run/netns", "tmpfs", 0, NULL))
+		return -1;
+	fd = open("/run/netns/blue", O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return -1;
+	close(fd);
+	return mount("/proc/self/ns/net", "/run/netns/blue", NULL, MS_BIND, NULL);
+}
+
+static void a_namespace_by_its_name(void **state)
+{
+	struct program *p = program_run(
+		0, .args = PROGRAM_ARGS("list", "-N", "blue", "-tla", "-H", "-O", "netns,pid", "pid", "=", pid),
+		.prepare = name_own_namespace);
+	char expected[64];
+
+	(void)state;
+	snprintf(expected, sizeof(expected), "blue %s", pid);
+	program__assert_out(p, expected);
+	program__free(p);
+}
+
 static void help_names_options_and_columns(void **state)
 {
 	static const char *const texts[] = { "-t, --tcp", "-N, --net NS", "-O, --columns", "--sort",
@@ -317,6 +354,7 @@ int main(void)
 		cmocka_unit_test(a_narrow_terminal_is_not_overrun),
 		cmocka_unit_test(wrong_usage_has_status_2),
 		cmocka_unit_test(a_namespace_that_is_not_there),
+		cmocka_unit_test(a_namespace_by_its_name),
 		cmocka_unit_test(help_names_options_and_columns),
 		cmocka_unit_test(a_socket_with_many_md5_keys_hides_no_other),
 	};

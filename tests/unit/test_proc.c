@@ -249,6 +249,59 @@ static void t15_our_own_sockets_are_held_by_exactly_who_has_them(void **state)
 	proc__scan_free(&scan);
 }
 
+struct walked {
+	unsigned int asked, found;
+	uint32_t pid;
+	uint64_t start_ticks, whole_start_ticks;
+	bool whole_has_cmdline;
+};
+
+static bool skip_others(void *ctx, uint32_t pid)
+{
+	struct walked *w = ctx;
+
+	w->asked++;
+	return pid != w->pid;
+}
+
+static int take_walked(void *ctx, int dir, uint32_t pid, int fd, uint64_t inode)
+{
+	struct walked *w = ctx;
+	struct proc_info info;
+
+	(void)fd;
+	assert_true(inode != 0);
+	assert_int_equal(pid, w->pid);
+	assert_int_equal(proc__info_at(dir, pid, false, &info), 0);
+	assert_null(info.cmdline);
+	w->start_ticks = info.start_ticks;
+	proc__info_free(&info);
+	assert_int_equal(proc__info_at(dir, pid, true, &info), 0);
+	w->whole_start_ticks = info.start_ticks;
+	w->whole_has_cmdline = info.cmdline;
+	proc__info_free(&info);
+	w->found++;
+	return 0;
+}
+
+/* In place of a list: each descriptor as it is found, with the facts of its process, of processes that are wanted. */
+static void a_walk_gives_descriptors_of_the_processes_that_are_wanted(void **state)
+{
+	struct walked w = { .pid = (uint32_t)getpid() };
+	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	struct proc_walk walk;
+
+	(void)state;
+	assert_true(fd >= 0);
+	assert_int_equal(proc__walk("/proc", skip_others, take_walked, &w, &walk), 0);
+	close(fd);
+	assert_true(w.found >= 1);
+	assert_true(w.asked > walk.processes);
+	assert_int_equal(walk.processes, 1);
+	assert_true(w.start_ticks && w.start_ticks == w.whole_start_ticks);
+	assert_true(w.whole_has_cmdline);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -258,6 +311,7 @@ int main(void)
 		cmocka_unit_test(t15_an_inode_nobody_holds_has_no_holder),
 		in_a_tree(an_unreadable_descriptor_directory_is_counted),
 		cmocka_unit_test(t15_our_own_sockets_are_held_by_exactly_who_has_them),
+		cmocka_unit_test(a_walk_gives_descriptors_of_the_processes_that_are_wanted),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
