@@ -166,7 +166,7 @@ static void device(const struct column_view *v, struct buffer *out)
 
 static void mark(const struct column_view *v, struct buffer *out)
 {
-	if (v->socket->flags & LISTED_HAS_MARK)
+	if (v->socket->mark)
 		buffer__addf(out, "0x%" PRIx32, v->socket->mark);
 }
 
