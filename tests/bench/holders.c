@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * Opens TCP connections over loopback, each end in another process, prints one line of JSON when all are there, and
- * keeps them until its standard input ends. As many pairs of processes as the limit of descriptors asks for.
+ * keeps them until its standard input ends. As many pairs of processes as are asked for, or as the limit of descriptors
+ * asks for.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -19,6 +20,7 @@
 #include "base/parse.h"
 
 #define SOCKETS_MAX    1000000
+#define PROCESSES_MAX  20000
 #define FDS_OTHER      32    /* of the limit, for what is no connection */
 #define PER_LISTENER   20000 /* connections of one pair: less than there are ephemeral ports */
 #define SECONDS_TO_ALL 60
@@ -99,15 +101,18 @@ static uint64_t most_per_process(void)
 
 int main(int argc, char **argv)
 {
-	uint64_t sockets, left, most, processes = 0;
+	uint64_t sockets, left, most, asked = 2, processes = 0;
 	int ready[2];
 	char byte;
 
-	if (argc != 2 || parse__u64(argv[1], 2, SOCKETS_MAX, &sockets)) {
-		fprintf(stderr, "usage: holders SOCKETS\n");
+	if (argc < 2 || argc > 3 || parse__u64(argv[1], 2, SOCKETS_MAX, &sockets) ||
+	    (argc == 3 && parse__u64(argv[2], 2, PROCESSES_MAX, &asked))) {
+		fprintf(stderr, "usage: holders SOCKETS [PROCESSES]\n");
 		return 2;
 	}
 	most = most_per_process();
+	if (most > (sockets + asked - 1) / asked)
+		most = (sockets + asked - 1) / asked;
 	if (pipe2(ready, O_CLOEXEC))
 		die("pipe");
 	for (left = sockets / 2; left; processes += 2) {
