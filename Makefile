@@ -175,7 +175,7 @@ $(B)/bpf/%.skel.h: $(B)/bpf/%.bpf.o
 		echo '/* NOLINTEND */' >>$@
 
 # The first build has no dependency files yet: then whoever includes the skeleton must wait for it.
-$(filter $(B)/obj/src/source/bpf%.o,$(OBJ)): $(SKELETONS)
+$(filter $(B)/obj/src/source/bpf%.o $(B)/obj/src/source/iter%.o,$(OBJ)): $(SKELETONS)
 $(call objects_of,$(BENCH_BPF:%.bpf.c=%.c)): $(BENCH_SKELETONS)
 
 $(B)/obj/%.o: %.c $(B)/flags

@@ -3,12 +3,13 @@
 #ifndef SOCKWATCH_COMPAT_BPF_H
 #define SOCKWATCH_COMPAT_BPF_H
 
-#define AF_INET	      2	       /* include/linux/socket.h */
-#define AF_INET6      10       /* same */
-#define IPPROTO_TCP   6	       /* uapi/linux/in.h */
-#define IPPROTO_MPTCP 262      /* same */
-#define S_IFMT	      00170000 /* uapi/linux/stat.h */
-#define S_IFSOCK      0140000  /* same */
+#define AF_INET	      2		 /* include/linux/socket.h */
+#define AF_INET6      10	 /* same */
+#define IPPROTO_TCP   6		 /* uapi/linux/in.h */
+#define IPPROTO_MPTCP 262	 /* same */
+#define S_IFMT	      00170000	 /* uapi/linux/stat.h */
+#define S_IFSOCK      0140000	 /* same */
+#define SOCKFS_MAGIC  0x534f434b /* uapi/linux/magic.h */
 
 /*
  * Up to 5.11 a tracing program has neither socket storage nor the cookie helper nor a trusted pointer to the current

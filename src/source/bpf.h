@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * The BPF side: loads and attaches the programs of a plan, drains their records, reaches their owner maps. The only user
- * of libbpf.
+ * of its skeleton.
  */
 #ifndef SOCKWATCH_SOURCE_BPF_H
 #define SOCKWATCH_SOURCE_BPF_H
