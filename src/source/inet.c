@@ -239,10 +239,31 @@ static int ask_family(const struct sockets_place *place, const struct request *r
 	return sockets__ask(place, &sockets_inet, r->class, ask, len, fn, ctx);
 }
 
+/*
+ * TCP of both families: the kernel goes through all connections for each request, and this one, of before
+ * SOCK_DIAG_BY_FAMILY, asks for no family. -EOPNOTSUPP: the kernel lacks it.
+ */
+static int ask_any_family(const struct sockets_place *place, const struct request *r, listed_fn fn, void *ctx)
+{
+	struct inet_diag_req req = { .idiag_ext = (uint8_t)r->ext, .idiag_states = r->states };
+	char ask[REQUEST_MAX] = { 0 };
+	size_t len = sizeof(req);
+
+	memcpy(ask, &req, sizeof(req));
+	if (r->bytecode && r->bytecode_len < sizeof(ask) - len - sizeof(struct nlattr) - MNL_ALIGNTO)
+		len += put_attribute(ask + len, INET_DIAG_REQ_BYTECODE, r->bytecode, r->bytecode_len);
+	return sockets__ask_as(place, &sockets_inet, r->class, TCPDIAG_GETSOCK, ask, len, fn, ctx);
+}
+
 static int ask_families(const struct sockets_place *place, struct request r, bool no_ipv4, listed_fn fn, void *ctx)
 {
-	int err = 0;
+	int err = -EOPNOTSUPP;
 
+	if (r.class == CLASS_TCP && !no_ipv4)
+		err = ask_any_family(place, &r, fn, ctx);
+	if (err != -EOPNOTSUPP)
+		return err;
+	err = 0;
 	r.family = AF_INET;
 	if (!no_ipv4)
 		err = ask_family(place, &r, fn, ctx);

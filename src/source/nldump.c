@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 
 #include <libmnl/libmnl.h>
+#include <linux/inet_diag.h>
 #include <linux/sock_diag.h>
 
 #include "base/cleanup.h"
@@ -72,13 +73,13 @@ void nldump__free(struct nldump *d)
 	free(d);
 }
 
-static int send_request(struct nldump *d, const void *request, size_t len)
+static int send_request(struct nldump *d, uint16_t type, const void *request, size_t len)
 {
 	struct nlmsghdr *nlh = mnl_nlmsg_put_header(d->buf);
 
 	if (len > NLDUMP_REQUEST_MAX)
 		return -E2BIG;
-	nlh->nlmsg_type = SOCK_DIAG_BY_FAMILY;
+	nlh->nlmsg_type = type;
 	nlh->nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
 	nlh->nlmsg_seq = ++d->seq;
 	memcpy(mnl_nlmsg_put_extra_header(nlh, len), request, len);
@@ -115,13 +116,13 @@ static void drain(struct nldump *d)
 	} while (n >= 0 || n == -EBADMSG || n == -ENOBUFS);
 }
 
-static int run_once(struct nldump *d, const void *request, size_t len, struct nldump_answer *a)
+static int run_once(struct nldump *d, uint16_t type, const void *request, size_t len, struct nldump_answer *a)
 {
 	ssize_t n;
 	int err;
 
 	drain(d);
-	err = send_request(d, request, len);
+	err = send_request(d, type, request, len);
 	a->seq = d->seq;
 	while (!err && !a->done) {
 		n = receive(d, 0);
@@ -130,17 +131,23 @@ static int run_once(struct nldump *d, const void *request, size_t len, struct nl
 	return err;
 }
 
-int nldump__run(struct nldump *d, const void *request, size_t len, nldump_fn fn, void *ctx, bool *ret_interrupted)
+int nldump__run_as(struct nldump *d, uint16_t type, const void *request, size_t len, nldump_fn fn, void *ctx,
+		   bool *ret_interrupted)
 {
 	for (unsigned int tries = 0; tries < NLDUMP_TRIES; tries++) {
 		struct nldump_answer a = { .portid = mnl_socket_get_portid(d->socket), .fn = fn, .ctx = ctx };
-		int err = run_once(d, request, len, &a);
+		int err = run_once(d, type, request, len, &a);
 
 		if (err || !a.interrupted)
 			return err;
 	}
 	*ret_interrupted = true;
 	return 0;
+}
+
+int nldump__run(struct nldump *d, const void *request, size_t len, nldump_fn fn, void *ctx, bool *ret_interrupted)
+{
+	return nldump__run_as(d, SOCK_DIAG_BY_FAMILY, request, len, fn, ctx, ret_interrupted);
 }
 
 /* ---- the answer */
@@ -191,6 +198,7 @@ static int take_message(const struct nlmsghdr *nlh, struct nldump_answer *a)
 		a->interrupted = true;
 	switch (nlh->nlmsg_type) {
 	case SOCK_DIAG_BY_FAMILY:
+	case TCPDIAG_GETSOCK: /* in answer to such a request */
 		return a->fn(a->ctx, nlh);
 	case NLMSG_NOOP:
 		return 0;

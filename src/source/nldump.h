@@ -16,7 +16,7 @@
 
 struct nldump;
 
-/* A message of type SOCK_DIAG_BY_FAMILY, whole; not 0 stops the dump and is returned. */
+/* A message about a socket, whole; not 0 stops the dump and is returned. */
 typedef int (*nldump_fn)(void *ctx, const struct nlmsghdr *nlh);
 
 /*
@@ -34,6 +34,9 @@ void nldump__free(struct nldump *d);
  * else the kernel's -errno, also from NLMSG_DONE.
  */
 int nldump__run(struct nldump *d, const void *request, size_t len, nldump_fn fn, void *ctx, bool *ret_interrupted);
+/* The same with another type of message than SOCK_DIAG_BY_FAMILY: TCPDIAG_GETSOCK, which is struct inet_diag_req. */
+int nldump__run_as(struct nldump *d, uint16_t type, const void *request, size_t len, nldump_fn fn, void *ctx,
+		   bool *ret_interrupted);
 
 /* The answer alone, for tests and fuzzing. */
 struct nldump_answer {

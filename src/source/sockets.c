@@ -5,6 +5,8 @@
 #include <fcntl.h>
 #include <stdio.h>
 
+#include <linux/sock_diag.h>
+
 #include "base/cleanup.h"
 #include "source/netns.h"
 #include "source/nldump.h"
@@ -43,20 +45,26 @@ static int take_message(void *ctx, const struct nlmsghdr *nlh)
 	return a->fn(a->ctx, &row, facts.have_memory || facts.have_tcp || facts.congestion[0] ? &facts : NULL);
 }
 
-int sockets__ask(const struct sockets_place *place, const struct sockets_family *family, enum socket_class class,
-		 const void *request, size_t len, listed_fn fn, void *ctx)
+int sockets__ask_as(const struct sockets_place *place, const struct sockets_family *family, enum socket_class class,
+		    uint16_t type, const void *request, size_t len, listed_fn fn, void *ctx)
 {
 	struct asking a = { .place = place, .family = family, .class = class, .fn = fn, .ctx = ctx };
 	bool interrupted = false;
 	int err = -ENOENT;
 
 	if (!(*place->no_diag & CLASS_BIT(class)))
-		err = nldump__run(place->dump, request, len, take_message, &a, &interrupted);
+		err = nldump__run_as(place->dump, type, request, len, take_message, &a, &interrupted);
 	if (err == -ENOENT)
 		*place->no_diag |= CLASS_BIT(class);
 	if (err)
 		return err;
 	return interrupted ? -EINTR : 0;
+}
+
+int sockets__ask(const struct sockets_place *place, const struct sockets_family *family, enum socket_class class,
+		 const void *request, size_t len, listed_fn fn, void *ctx)
+{
+	return sockets__ask_as(place, family, class, SOCK_DIAG_BY_FAMILY, request, len, fn, ctx);
 }
 
 /* ---- /proc/net */

@@ -86,6 +86,9 @@ extern const struct sockets_family sockets_inet, sockets_unix, sockets_packet, s
 /* Run one request and give every socket of the answer that family->parse takes. As sockets_family.dump. */
 int sockets__ask(const struct sockets_place *place, const struct sockets_family *family, enum socket_class class,
 		 const void *request, size_t len, listed_fn fn, void *ctx);
+/* The same with another type of message, as nldump__run_as. */
+int sockets__ask_as(const struct sockets_place *place, const struct sockets_family *family, enum socket_class class,
+		    uint16_t type, const void *request, size_t len, listed_fn fn, void *ctx);
 /* The same with the lines of /proc/net/NAME; states (1 << enum tcp_state) picks. */
 int sockets__read(const struct sockets_place *place, const struct sockets_family *family, enum socket_class class,
 		  const char *name, uint32_t states, listed_fn fn, void *ctx);
