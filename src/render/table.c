@@ -196,21 +196,67 @@ static int set_up_fitted(struct sheet *t)
 	return 0;
 }
 
+static void add_blanks(struct buffer *out, unsigned int n)
+{
+	static const char blanks[] = "                                ";
+
+	for (; n >= sizeof(blanks) - 1; n -= sizeof(blanks) - 1)
+		buffer__add(out, blanks, sizeof(blanks) - 1);
+	buffer__add(out, blanks, n);
+}
+
+/* The cell's text begins at start of out and shows that many characters. */
+static void end_cell(struct sheet *t, struct buffer *out, unsigned int i, size_t start, unsigned int used)
+{
+	unsigned int padding = used < t->widths[i] ? t->widths[i] - used : 0;
+	bool last = i + 1 == t->config.columns.count, right = t->config.columns.items[i]->flags & COLUMN_RIGHT;
+	size_t len = out->len - start;
+
+	if (right || !last)
+		add_blanks(out, padding);
+	if (right && padding && !out->failed) {
+		memmove(out->data + start + padding, out->data + start, len);
+		memset(out->data + start, ' ', padding);
+	}
+	buffer__addc(out, last ? '\n' : ' ');
+}
+
 static void add_padded(struct sheet *t, struct buffer *out, unsigned int i, const char *text)
 {
-	unsigned int used = count_characters(text);
-	unsigned int padding = used < t->widths[i] ? t->widths[i] - used : 0;
-	bool last = i + 1 == t->config.columns.count;
+	size_t start = out->len;
 
-	if (t->config.columns.items[i]->flags & COLUMN_RIGHT) {
-		while (padding--)
-			buffer__addc(out, ' ');
-		padding = 0;
-	}
 	buffer__adds(out, text);
-	while (!last && padding--)
-		buffer__addc(out, ' ');
-	buffer__addc(out, last ? '\n' : ' ');
+	end_cell(t, out, i, start, count_characters(text));
+}
+
+/* Nothing in it that escape__terminal would change: nearly every cell there is. */
+static bool is_plain(const char *s, size_t len)
+{
+	bool plain = len > 0;
+
+	for (size_t i = 0; i < len; i++)
+		plain &= s[i] >= ' ' && s[i] <= '~' && s[i] != '\\';
+	return plain;
+}
+
+/* Written where it is to stand, and only what is not plain taken back and looked at. */
+static int add_cell(struct sheet *t, struct buffer *out, unsigned int i, const struct column_view *v)
+{
+	const struct column *column = t->config.columns.items[i];
+	size_t start = out->len;
+	const char *text;
+
+	column->text(v, out);
+	if (!out->failed && is_plain(out->data + start, out->len - start)) {
+		end_cell(t, out, i, start, (unsigned int)(out->len - start));
+		return 0;
+	}
+	out->len = start;
+	text = show_cell(t, column, v);
+	if (!text)
+		return -ENOMEM;
+	add_padded(t, out, i, text);
+	return 0;
 }
 
 static int lay_out(struct sheet *t, struct buffer *out)
@@ -311,14 +357,9 @@ int sheet__line(struct sheet *t, const struct column_view *v, struct buffer *out
 		return err;
 	if (t->fitted)
 		return add_fitted(t, v);
-	for (unsigned int i = 0; i < t->config.columns.count; i++) {
-		const char *text = show_cell(t, t->config.columns.items[i], v);
-
-		if (!text)
-			return -ENOMEM;
-		add_padded(t, out, i, text);
-	}
-	return 0;
+	for (unsigned int i = 0; !err && i < t->config.columns.count; i++)
+		err = add_cell(t, out, i, v);
+	return err;
 }
 
 int sheet__end(struct sheet *t, struct buffer *out)
