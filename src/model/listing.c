@@ -112,9 +112,14 @@ static void put_slot(struct listing *l, size_t place)
 	l->slots_used++;
 }
 
+static bool is_unheld(const struct listed *s)
+{
+	return s->inode && !s->holder_count && !(s->flags & (LISTED_GONE | LISTED_KERNEL));
+}
+
 static bool belongs_in_index(const struct listing *l, const struct listed *s)
 {
-	if (s->flags & LISTED_GONE)
+	if (s->flags & LISTED_GONE || (l->only_unheld && !is_unheld(s)))
 		return false;
 	return l->by_inode ? s->inode != 0 : has_identity(s);
 }
@@ -263,11 +268,6 @@ static int append(struct listing *l, const struct listed *row, const struct fact
 	return 0;
 }
 
-static bool is_unheld(const struct listed *s)
-{
-	return s->inode && !s->holder_count && !(s->flags & (LISTED_GONE | LISTED_KERNEL));
-}
-
 int listing__add(struct listing *l, const struct listed *row, const struct facts *facts)
 {
 	struct listed *s = find_identity(l, row);
@@ -387,8 +387,9 @@ int listing__recheck_begin(struct listing *l)
 	for (size_t place = 1; place <= l->rows.count; place++)
 		listing__row(l, place)->flags &= ~LISTED_SEEN;
 	l->rechecking = true;
+	l->only_unheld = true;
 	l->by_inode = false;
-	return build_index(l, l->rows.count);
+	return build_index(l, listing__unheld(l));
 }
 
 void listing__recheck_failed(struct listing *l, uint32_t netns, uint32_t classes)
@@ -412,7 +413,16 @@ int listing__recheck_end(struct listing *l)
 		l->gone++;
 	}
 	l->rechecking = false;
-	return listing__rows_end(l);
+	l->by_inode = true;
+	return build_index(l, listing__unheld(l));
+}
+
+int listing__looks_end(struct listing *l)
+{
+	if (!l->only_unheld)
+		return 0;
+	l->only_unheld = false;
+	return build_index(l, l->rows.count);
 }
 
 /* ---- read access */

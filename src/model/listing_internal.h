@@ -34,10 +34,14 @@ struct listing {
 	size_t slot_count; /* a power of two, or 0 */
 	size_t slots_used;
 	bool by_inode;
+	bool only_unheld; /* only those, which are few, are in it */
 	bool rechecking;
 	struct holder *scratch; /* of listing__holders */
 	size_t scratch_size;
 };
+
+/* All rows are in the index again. 0 or -ENOMEM. */
+int listing__looks_end(struct listing *l);
 
 static inline struct listed *listing__row(const struct listing *l, size_t place)
 {

@@ -132,8 +132,10 @@ int listing__finish(struct listing *l)
 	struct listeners listeners;
 	struct listed *s;
 	size_t pos = 0;
-	int err;
+	int err = listing__looks_end(l);
 
+	if (err)
+		return err;
 	while ((s = listing__next(l, &pos)))
 		give_holder(l, s);
 	err = collect_listeners(l, &listeners);
