@@ -88,6 +88,18 @@ static void move_text(char **to, char **from)
 	*from = NULL;
 }
 
+static void fill(struct process *p, struct proc_info *info, bool whole)
+{
+	p->ppid = info->ppid;
+	p->uid = info->uid;
+	p->have_ids = whole;
+	process__set_comm(p, info->comm, sizeof(info->comm));
+	if (info->cmdline)
+		process__set_cmdline(p, info->cmdline, info->cmdline_len);
+	move_text(&p->exe, &info->exe);
+	move_text(&p->cgroup, &info->cgroup);
+}
+
 /* The process whose descriptors are walked at present. 0, -ESRCH: it is gone, or -ENOMEM. */
 static int read_process(struct collect *c, int dir, uint32_t pid)
 {
@@ -99,19 +111,23 @@ static int read_process(struct collect *c, int dir, uint32_t pid)
 	if (err)
 		return err;
 	p = process_table__get(listing__processes(c->listing), pid, info.start_ticks, &fresh);
-	if (p && fresh) {
-		p->ppid = info.ppid;
-		p->uid = info.uid;
-		p->have_ids = c->whole;
-		process__set_comm(p, info.comm, sizeof(info.comm));
-		if (info.cmdline)
-			process__set_cmdline(p, info.cmdline, info.cmdline_len);
-		move_text(&p->exe, &info.exe);
-		move_text(&p->cgroup, &info.cgroup);
-	}
+	if (p && fresh)
+		fill(p, &info, c->whole);
 	proc__info_free(&info);
 	c->process = p;
 	return p ? 0 : -ENOMEM;
+}
+
+void collect__describe(const struct collect *c, struct process *p)
+{
+	struct proc_info info;
+
+	if (proc__info(c->proc, p->pid, &info))
+		return;
+	/* Its pid may be another's by now. */
+	if (info.start_ticks == p->start_ticks)
+		fill(p, &info, true);
+	proc__info_free(&info);
 }
 
 static int take_descriptor(void *ctx, int dir, uint32_t pid, int fd, uint64_t inode)

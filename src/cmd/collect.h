@@ -9,9 +9,11 @@
 
 struct collect;
 
+struct iter;
+
 /*
  * A source of rows and one of holders. Both report to the listing of the collect; which of them know what is said at
- * listing.h. There is one so far: sock_diag and /proc.
+ * listing.h.
  */
 struct collect_source {
 	/* All classes that are asked for, of all namespaces; of a second look those that somebody should hold. */
@@ -19,7 +21,8 @@ struct collect_source {
 	int (*holders)(struct collect *c, bool again);
 };
 
-extern const struct collect_source collect_netlink;
+/* sock_diag with /proc, and sock_diag with the BPF iterator of holders, for which iter is needed. */
+extern const struct collect_source collect_netlink, collect_iterator;
 
 struct collect {
 	/* in */
@@ -31,6 +34,7 @@ struct collect {
 	bool holders; /* wanted */
 	bool whole;   /* of the holders everything, not only their names */
 	struct listing *listing;
+	struct iter *iter; /* NULL: none; the caller frees it */
 	/* out */
 	uint32_t missing; /* classes of which the kernel has no list */
 	unsigned int failed;
@@ -44,6 +48,10 @@ struct collect {
 	bool again;
 };
 
+/* Set source, and iter, to what takes less time on this host. */
+void collect__choose(struct collect *c);
+/* Fill in what /proc alone knows of a process. */
+void collect__describe(const struct collect *c, struct process *p);
 /* 0 or -errno; the listing is finished. */
 int collect__run(struct collect *c);
 

@@ -23,6 +23,7 @@
 #include "render/order.h"
 #include "render/table.h"
 #include "source/diag_filter.h"
+#include "source/iter.h"
 
 #define SCRATCH_MAX (1024 * 1024)
 #define WIDTH_MAX   10000
@@ -147,6 +148,7 @@ static int collect(struct list *l)
 {
 	int err = listing__new(NULL, &l->collect.listing);
 
+	collect__choose(&l->collect);
 	if (!err)
 		err = collect__run(&l->collect);
 	if (err)
@@ -375,7 +377,7 @@ int cmd_list(const struct list_options *options)
 {
 	struct list l = {
 		.options = options,
-		.collect = { .source = &collect_netlink, .proc = "/proc" },
+		.collect = { .proc = "/proc" },
 	};
 	int err = select__parse(options->filter_count, options->filter, select__family(options->ipv4, options->ipv6), 0,
 				&l.filter);
@@ -397,6 +399,7 @@ int cmd_list(const struct list_options *options)
 	output__free(&l.out);
 	list_names__free(&l.names);
 	listing__free(l.collect.listing);
+	iter__free(l.collect.iter);
 	netns__list_free(&l.namespaces);
 	return err ? 1 : 0;
 }
