@@ -142,6 +142,17 @@ static void make_ours(json_t *list, struct lines *ret)
 
 /* ---- ss */
 
+static bool is_netid(const char *word)
+{
+	static const char *const others[] = { "tcp", "mptcp", "udp", "sctp", "dccp", "nl", "xdp", "ti", "tipc" };
+
+	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
+		if (!strcmp(word, others[i]))
+			return true;
+	}
+	return !strncmp(word, "u_", 2) || !strncmp(word, "p_", 2) || !strncmp(word, "v_", 2);
+}
+
 /* [::ffff:1.2.3.4]:5 is 1.2.3.4:5 here (T10), and the zeros of no other end are "none". */
 static void normalise(char *end, bool remote)
 {
@@ -202,6 +213,9 @@ static void make_theirs(const struct lines *ss, struct lines *ret)
 			uid = parse_field(line, " uid:", 10);
 		}
 		parse_users(line, users, sizeof(users));
+		/* With raw_diag it is named by the number that its packets carry. */
+		if (!is_netid(protocol))
+			strcpy(protocol, "raw");
 		if (!strcmp(protocol, "raw"))
 			inode = cookie = uid = 0;
 		snprintf(lines__add(ret), LINE_SIZE,
