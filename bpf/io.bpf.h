@@ -55,46 +55,36 @@ static __always_inline bool take_over(struct sock_info *info, const struct sw_pr
 	return true;
 }
 
-static __always_inline void tell_owner(struct change *c, const struct sock_info *info)
+static __always_inline void tell_owner(struct sock *sk, const struct sock_info *info)
 {
-	struct socket *socket = c->sk->sk_socket;
+	struct accepted a; /* read as at accept: in blocks, which the verifier passes in no time */
 	struct sw_record *r;
 	__u8 flag;
 
-	c->tp = bpf_skc_to_tcp_sock(c->sk);
-	if (!c->tp)
+	use_socket(&a, sk, BPF_CORE_READ(sk, sk_socket));
+	if (!read_common(&a))
 		return;
-	c->netns = c->sk->__sk_common.skc_net.net->ns.inum;
-	if (compat_is_mptcp(c->tp))
-		c->flags = SW_F_MPTCP;
-	if (socket)
-		c->inode = socket->file->f_inode->i_ino; /* fault-proof */
 	r = reserve_by(&info->owner.process, &flag);
 	if (!r)
 		return;
-	fill_sock(r, c);
-	fill_info(r, info);
+	fill_accepted(r, &a); /* seq 0: not counted, this runs outside the socket's lock */
 	r->flags |= flag;
 	r->kind = SW_REC_OWNER;
-	r->seq = 0; /* not counted: this runs outside the socket's lock */
+	r->direction = a.flags & SW_F_MPTCP ? SW_DIR_UNKNOWN : info->direction;
+	r->attribution = info->owner.attribution;
 	r->tid = TASK_READ(compat_task(), pid);
+	r->owner = info->owner.process;
 	bpf_ringbuf_submit(r, 0);
-}
-
-static __always_inline bool is_owned_by_current(const struct sw_owner *owner)
-{
-	struct task_struct *task = compat_task();
-	struct task_struct *leader = TASK_READ(task, group_leader);
-
-	return owner->process.pid == (__u32)TASK_READ(task, tgid) &&
-	       owner->process.start_ns == TASK_READ(leader, start_boottime) && owner->attribution != SW_ATTR_LISTENER;
 }
 
 /*
  * The current process is not known to be the owner. True: it is now. Also the first use of an accepted socket, by whoever
  * accepted it, comes here: that writes the owner onto the socket, where it does not depend on the array's size.
+ *
+ * What there is to know of an MPTCP connection lies with its first subflow, to which no trusted pointer leads: every
+ * connection's first use is told, and user space, which knows the owner, drops what is no news.
  */
-static __always_inline bool on_use(struct change *c)
+static __always_inline bool on_use(struct change *c, bool mptcp)
 {
 	struct sock_info *info = sock_info(c);
 	struct sw_process me;
@@ -103,55 +93,21 @@ static __always_inline bool on_use(struct change *c)
 	/* Busy: somebody else is at it, on another CPU. The next use will do. */
 	if (!info || __sync_val_compare_and_swap(&info->busy, 0, 1))
 		return false;
-	update_owner(c->cookie, info);
-	is_owner = is_owned_by_current(&info->owner);
-	if (!is_owner) {
-		read_process(&me);
-		if (take_over(info, &me))
-			tell_owner(c, info);
-		is_owner = is_owned_by_current(&info->owner);
-	}
+	if (!mptcp)
+		update_owner(c->cookie, info);
+	read_process(&me);
+	if (take_over(info, &me))
+		tell_owner(c->sk, info);
+	is_owner = info->owner.process.pid == me.pid && info->owner.process.start_ns == me.start_ns &&
+		   info->owner.attribution != SW_ATTR_LISTENER;
 	__sync_lock_test_and_set(&info->busy, 0);
 	return is_owner;
-}
-
-/*
- * The cookie of an MPTCP socket can be its listener's, so its storage is asked each time. What there is to know lies with
- * the first subflow, to which no trusted pointer leads: every connection's first use is told, and user space, which
- * knows the owner, drops what is no news.
- */
-static __always_inline void on_mptcp_io(const struct change *c)
-{
-	struct sock_info *info = sock_info(c);
-	struct sock *sk = c->sk;
-	struct sw_process me;
-	struct accepted a;
-	struct sw_record *r;
-	__u8 flag;
-
-	if (!info || __sync_val_compare_and_swap(&info->busy, 0, 1))
-		return;
-	read_process(&me);
-	use_socket(&a, sk, BPF_CORE_READ(sk, sk_socket));
-	if (take_over(info, &me) && read_common(&a)) {
-		r = reserve_by(&me, &flag);
-		if (r) {
-			fill_accepted(r, &a);
-			r->flags |= flag;
-			r->kind = SW_REC_OWNER;
-			r->direction = SW_DIR_UNKNOWN;
-			r->attribution = SW_ATTR_IO;
-			r->tid = TASK_READ(compat_task(), pid);
-			r->owner = me;
-			bpf_ringbuf_submit(r, 0);
-		}
-	}
-	__sync_lock_test_and_set(&info->busy, 0);
 }
 
 static __always_inline int on_io(struct sock *sk)
 {
 	struct change c = { .sk = sk, .cookie = sk->__sk_common.skc_cookie.counter };
+	bool mptcp;
 
 	if (last_uses[c.cookie & (USES_MAX - 1)] == use_of_current(c.cookie))
 		return 0;
@@ -160,13 +116,13 @@ static __always_inline int on_io(struct sock *sk)
 	/* Kernel threads own nothing, and nobody owns the kernel's sockets (NFS sends in the caller of write). */
 	if (TASK_READ(compat_task(), flags) & PF_KTHREAD || BPF_CORE_READ_BITFIELD_PROBED(sk, sk_kern_sock))
 		return 0;
+	mptcp = sk->sk_protocol == IPPROTO_MPTCP;
 	c.cookie = sock_cookie(sk);
 	if (!c.cookie)
 		return 0;
 	c.old = c.new = sk->__sk_common.skc_state;
-	if (sk->sk_protocol == IPPROTO_MPTCP && !legacy)
-		on_mptcp_io(&c);
-	else if (on_use(&c))
+	/* The cookie of an MPTCP socket can be its listener's, so its storage is asked each time. */
+	if (on_use(&c, mptcp) && !mptcp)
 		confirm_use(c.cookie);
 	return 0;
 }
