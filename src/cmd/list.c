@@ -8,6 +8,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/parse.h"
@@ -22,6 +23,7 @@
 #include "render/listed.h"
 #include "render/order.h"
 #include "render/table.h"
+#include "source/bpf_pin.h"
 #include "source/diag_filter.h"
 #include "source/iter.h"
 
@@ -45,6 +47,7 @@ struct list {
 	struct sheet *sheet;
 	struct render_config render;
 	uint64_t time_ns;
+	int owners_fd; /* what pinned programs remember; negative: nothing is pinned */
 };
 
 /* ---- what to look at */
@@ -144,9 +147,35 @@ static void warn(const struct list *l)
 	}
 }
 
+/* As listing_config.last_owner: from pinned programs. */
+static int last_owner(void *ctx, uint64_t cookie, struct process **ret)
+{
+	struct list *l = ctx;
+	struct sw_owner owner;
+	struct process *p;
+	bool fresh;
+	int err = bpf_pin__last_owner(l->owners_fd, cookie, &owner);
+
+	if (err)
+		return err;
+	p = process_table__get(listing__processes(l->collect.listing), owner.process.pid,
+			       owner.process.start_ns / (1000000000ULL / (uint64_t)sysconf(_SC_CLK_TCK)), &fresh);
+	if (!p)
+		return -ENOMEM;
+	if (fresh) {
+		process__set_comm(p, owner.process.comm, sizeof(owner.process.comm));
+		p->ppid = owner.process.ppid;
+		p->uid = owner.process.uid;
+		p->have_ids = true;
+	}
+	*ret = p;
+	return 0;
+}
+
 static int collect(struct list *l)
 {
-	int err = listing__new(NULL, &l->collect.listing);
+	const struct listing_config config = { .last_owner = l->owners_fd < 0 ? NULL : last_owner, .ctx = l };
+	int err = listing__new(&config, &l->collect.listing);
 
 	collect__choose(&l->collect);
 	if (!err)
@@ -378,6 +407,7 @@ int cmd_list(const struct list_options *options)
 	struct list l = {
 		.options = options,
 		.collect = { .proc = "/proc" },
+		.owners_fd = bpf_pin__open_owners(),
 	};
 	int err = select__parse(options->filter_count, options->filter, select__family(options->ipv4, options->ipv6), 0,
 				&l.filter);
@@ -399,6 +429,7 @@ int cmd_list(const struct list_options *options)
 	output__free(&l.out);
 	list_names__free(&l.names);
 	listing__free(l.collect.listing);
+	cleanup_close(&l.owners_fd);
 	iter__free(l.collect.iter);
 	netns__list_free(&l.namespaces);
 	return err ? 1 : 0;

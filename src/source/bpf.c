@@ -455,7 +455,7 @@ int bpf_source__adopt(struct bpf_source *b)
 	return n < 0 ? -errno : 0;
 }
 
-static int look_up_owner(int fd, uint64_t cookie, struct sw_owner *ret)
+int bpf_owners__find(int fd, uint64_t cookie, struct sw_owner *ret)
 {
 	struct sw_owner_slot slot;
 	__u32 key = cookie & (SW_OWNERS_MAX - 1);
@@ -471,9 +471,9 @@ static int look_up_owner(int fd, uint64_t cookie, struct sw_owner *ret)
 
 int bpf_source__last_owner(struct bpf_source *b, uint64_t cookie, struct sw_owner *ret)
 {
-	int err = look_up_owner(b->owners_fd, cookie, ret);
+	int err = bpf_owners__find(b->owners_fd, cookie, ret);
 
-	return err && b->memory_fd >= 0 ? look_up_owner(b->memory_fd, cookie, ret) : err;
+	return err && b->memory_fd >= 0 ? bpf_owners__find(b->memory_fd, cookie, ret) : err;
 }
 
 bool bpf_source__remembers(const struct bpf_source *b)

@@ -40,4 +40,7 @@ void bpf_source__use_plan(struct bpf_hook *hooks, enum bpf_plan plan, bool legac
 /* The programs with their maps, as bytes. */
 const void *bpf_source__object(size_t *ret_size);
 
+/* In the map of owners, fd. 0, -ENOENT or -errno. */
+int bpf_owners__find(int fd, uint64_t cookie, struct sw_owner *ret);
+
 #endif

@@ -290,3 +290,17 @@ int bpf_pin__remember(struct bpf_source *b)
 	b->memory_fd = get(dir_fd, MAP_OWNERS);
 	return b->memory_fd < 0 ? b->memory_fd : 0;
 }
+
+int bpf_pin__open_owners(void)
+{
+	_cleanup_close_ int dir_fd = pin__open();
+	struct pin_about about;
+	int err = dir_fd < 0 ? dir_fd : read_about(dir_fd, &about);
+
+	return err ? err : get(dir_fd, MAP_OWNERS);
+}
+
+int bpf_pin__last_owner(int owners_fd, uint64_t cookie, struct sw_owner *ret)
+{
+	return bpf_owners__find(owners_fd, cookie, ret);
+}

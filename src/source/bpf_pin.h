@@ -24,4 +24,9 @@ int bpf_pin__join(const struct bpf_config *config, struct bpf_hook *hooks, struc
 /* Give b, with programs of its own, what the pinned ones remember. 0 or -errno as bpf_pin__look. */
 int bpf_pin__remember(struct bpf_source *b);
 
+/* For who has no programs: the last owners that the pinned ones keep. A descriptor, or -errno as bpf_pin__look. */
+int bpf_pin__open_owners(void);
+/* 0 or -ENOENT. */
+int bpf_pin__last_owner(int owners_fd, uint64_t cookie, struct sw_owner *ret);
+
 #endif

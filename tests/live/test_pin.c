@@ -85,6 +85,21 @@ static void connections_made_while_nothing_ran_have_their_owners(void **state)
 	live__finish(l);
 }
 
+/* `sockwatch list` too knows the last owner. */
+static void assert_listed(const struct end *end, const struct actor *owner)
+{
+	char cookie[48], text[96];
+	struct program *p;
+
+	snprintf(cookie, sizeof(cookie), "cookie = %llu", (unsigned long long)end->cookie);
+	p = program_run(0, .args = PROGRAM_ARGS("list", "-ta", "--json", cookie));
+	snprintf(text, sizeof(text), "\"pid\":%u,", owner->pid);
+	program__assert_out(p, text);
+	program__assert_out(p, owner->comm);
+	program__assert_out(p, "\"attribution\":\"last\"");
+	program__free(p);
+}
+
 static void time_wait_made_while_nothing_ran_keeps_its_last_owner_T9(void **state)
 {
 	struct live *l = *state;
@@ -97,6 +112,7 @@ static void time_wait_made_while_nothing_ran_keeps_its_last_owner_T9(void **stat
 	live__start(l, NULL);
 	live_expect(l, 0, .event = "existing", .end = &p.client.end, .who = &client, .state = "TIME_WAIT",
 		    .attribution = "last");
+	assert_listed(&p.client.end, &client);
 	live__finish(l);
 }
 
