@@ -29,7 +29,7 @@
 #include "source/netns.h"
 #include "tree.h"
 
-#define NOBODY 65534
+#define NOBODY 54321 /* nobody at all: uid 65534 may have processes elsewhere */
 
 static const char *no_privilege; /* why there is none */
 
