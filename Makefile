@@ -62,7 +62,8 @@ DEPS := clang=clang llvm=llvm-strip bpftool=bpftool gcc=gcc \
 	libbpf-dev=include/bpf/libbpf.h libmnl-dev=include/libmnl/libmnl.h libcap-ng-dev=include/cap-ng.h \
 	libsmartcols-dev=include/libsmartcols/libsmartcols.h
 TEST_DEPS := libcmocka-dev=include/cmocka.h libjansson-dev=include/jansson.h liburing-dev=include/liburing.h \
-	nginx-light=nginx openssh-server=sshd openssh-client=ssh curl=curl iproute2=ss net-tools=netstat libbpf-tools=tcplife groff-base=groff
+	nginx-light=nginx openssh-server=sshd openssh-client=ssh curl=curl iproute2=ss net-tools=netstat libbpf-tools=tcplife groff-base=groff \
+	postgresql=lib/postgresql/*/bin/initdb
 VM_DEPS := qemu-system-x86=qemu-system-x86_64 qemu-system-arm=qemu-system-aarch64 binutils=readelf cpio=cpio \
 	xz-utils=xz zstd=zstd
 LINT_DEPS := clang-format=clang-format clang-tidy=clang-tidy cppcheck=cppcheck
@@ -72,12 +73,12 @@ DEPS += gcc-$(CROSS)=$(CROSS)-gcc $(call cross_libraries,bpf mnl cap-ng smartcol
 TEST_DEPS += $(call cross_libraries,cmocka jansson uring)
 endif
 
-# $(call need,list): nothing, and no network, when all are there
+# $(call need,list): nothing, and no network, when all are there. The services among them are not started.
 define need
 @missing=; \
 for dep in $(1); do \
 	probe=$${dep#*=}; \
-	case $$probe in */*) test -e "/usr/$$probe" ;; *) command -v "$$probe" >/dev/null ;; esac || \
+	case $$probe in */*) set -- /usr/$$probe; test -e "$$1" ;; *) command -v "$$probe" >/dev/null ;; esac || \
 		missing="$$missing $${dep%%=*}"; \
 done; \
 test -n "$$missing" || exit 0; \
@@ -90,6 +91,8 @@ fi; \
 echo "APT$$missing"; \
 export DEBIAN_FRONTEND=noninteractive; \
 $(if $(CROSS),dpkg --add-architecture $(ARCH);) \
+policy=/usr/sbin/policy-rc.d; \
+test -e $$policy || { trap "rm -f $$policy" EXIT; printf '#!/bin/sh\nexit 101\n' >$$policy; chmod 755 $$policy; }; \
 apt-get -qq update && apt-get -qq -y -o Dpkg::Use-Pty=0 --no-install-recommends install $$missing
 endef
 

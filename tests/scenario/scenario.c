@@ -4,6 +4,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <net/if.h>
 #include <sched.h>
 #include <setjmp.h>
@@ -174,7 +175,11 @@ static struct taken *taken_by(struct connection *c, const char *event)
 		if (!strcmp(kinds[i].event, event))
 			return kinds[i].taken;
 	}
-	return NULL;
+	if (strcmp(event, "owner") != 0)
+		return NULL;
+	if (c->owner_count == SCENARIO_OWNERS)
+		fail_with_logs("cookie %" PRIu64 " changes its owner again and again", c->cookie);
+	return &c->owners[c->owner_count++];
 }
 
 static void take_socket(struct scenario *s, const json_t *update)
@@ -191,7 +196,10 @@ static void take_socket(struct scenario *s, const json_t *update)
 		return;
 	t->count++;
 	t->pid = (uint32_t)number_of(update, "pid");
+	t->prev_pid = (uint32_t)number_of(update, "prev_pid");
+	t->ppid = (uint32_t)number_of(update, "ppid");
 	snprintf(t->comm, sizeof(t->comm), "%s", text_of(update, "comm"));
+	snprintf(t->cmdline, sizeof(t->cmdline), "%s", text_of(update, "cmdline"));
 	snprintf(t->attribution, sizeof(t->attribution), "%s", text_of(update, "attribution"));
 	if (t == &c->close) {
 		c->bytes_sent = number_of(update, "bytes_sent");

@@ -15,14 +15,16 @@
 
 #define SCENARIO_DIR	    "/run/scenario"
 #define SCENARIO_TIMEOUT_MS 60000
+#define SCENARIO_OWNERS	    8
 
 struct scenario;
 
 /* Who took a socket into use, as one kind of event told it. */
 struct taken {
-	unsigned int count; /* of such events; the rest is of the last */
-	uint32_t pid;
+	unsigned int count;	      /* of such events; the rest is of the last */
+	uint32_t pid, prev_pid, ppid; /* 0: not told */
 	char comm[64];
+	char cmdline[128];
 	char attribution[16];
 };
 
@@ -31,6 +33,8 @@ struct connection {
 	char direction[8];
 	uint16_t local_port, remote_port; /* the last that were told and not 0 */
 	struct taken listen, connect, established, accept, close;
+	struct taken owners[SCENARIO_OWNERS]; /* the changes of owner, in order */
+	unsigned int owner_count;
 	uint64_t bytes_sent, bytes_received; /* at close */
 };
 
