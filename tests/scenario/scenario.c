@@ -197,9 +197,7 @@ static void take_socket(struct scenario *s, const json_t *update)
 	t->count++;
 	t->pid = (uint32_t)number_of(update, "pid");
 	t->prev_pid = (uint32_t)number_of(update, "prev_pid");
-	t->ppid = (uint32_t)number_of(update, "ppid");
 	snprintf(t->comm, sizeof(t->comm), "%s", text_of(update, "comm"));
-	snprintf(t->cmdline, sizeof(t->cmdline), "%s", text_of(update, "cmdline"));
 	snprintf(t->attribution, sizeof(t->attribution), "%s", text_of(update, "attribution"));
 	if (t == &c->close) {
 		c->bytes_sent = number_of(update, "bytes_sent");

@@ -21,10 +21,9 @@ struct scenario;
 
 /* Who took a socket into use, as one kind of event told it. */
 struct taken {
-	unsigned int count;	      /* of such events; the rest is of the last */
-	uint32_t pid, prev_pid, ppid; /* 0: not told */
+	unsigned int count;	/* of such events; the rest is of the last */
+	uint32_t pid, prev_pid; /* 0: not told */
 	char comm[64];
-	char cmdline[128];
 	char attribution[16];
 };
 
