@@ -1,17 +1,24 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* Scenario: an ssh to a local sshd, seen on both sides. */
+/*
+ * Scenario: an ssh to a local sshd, seen on both sides; and a user's session, whose connection goes from the listening
+ * sshd to the privileged one to the user's own (traps T2, T3).
+ */
 #include "scenario/scenario.h"
 
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
 #include "base/cleanup.h"
+#include "scenario/shown.h"
 
 #define SSHD	"/usr/sbin/sshd"
 #define SSH	"/usr/bin/ssh"
@@ -131,11 +138,9 @@ static void check(struct scenario *s, pid_t sshd, pid_t ssh)
 	assert_true(server->bytes_received <= client->bytes_sent && client->bytes_received <= server->bytes_sent);
 }
 
-static void both_sides_of_a_session_are_shown(void **state)
+static pid_t start_sshd(struct scenario *s)
 {
-	struct scenario *s = *state;
-	_cleanup_free_ char *sent = NULL, *received = NULL;
-	pid_t sshd, ssh;
+	pid_t sshd;
 
 	scenario__need(SSHD);
 	scenario__need(SSH);
@@ -144,14 +149,29 @@ static void both_sides_of_a_session_are_shown(void **state)
 	make_key(s, host_key);
 	make_key(s, key);
 	scenario__write("sshd_config", config);
-	write_payload();
 	sshd = scenario__spawn(s, SCENARIO_ARGV(SSHD, "-D", "-e", "-f", config_path), NULL, NULL);
 	scenario__wait(s, listens, NULL, "sshd listens, and the stream says so");
-	ssh = scenario__spawn(s,
-			      SCENARIO_ARGV(SSH, "-F", "none", "-i", key, "-p", "2222", "-o", "IdentitiesOnly=yes",
-					    "-o", "BatchMode=yes", "-o", known_hosts, "-o",
-					    "StrictHostKeyChecking=accept-new", "root@127.0.0.1", "cat"),
-			      "payload", "received");
+	return sshd;
+}
+
+static pid_t start_ssh(struct scenario *s, const char *destination, const char *command, const char *in)
+{
+	return scenario__spawn(s,
+			       SCENARIO_ARGV(SSH, "-F", "none", "-i", key, "-p", "2222", "-o", "IdentitiesOnly=yes",
+					     "-o", "BatchMode=yes", "-o", known_hosts, "-o",
+					     "StrictHostKeyChecking=accept-new", destination, command),
+			       in, "received");
+}
+
+static void both_sides_of_a_session_are_shown(void **state)
+{
+	struct scenario *s = *state;
+	_cleanup_free_ char *sent = NULL, *received = NULL;
+	pid_t sshd, ssh;
+
+	sshd = start_sshd(s);
+	write_payload();
+	ssh = start_ssh(s, "root@127.0.0.1", "cat", "payload");
 	scenario__join(s, ssh);
 	scenario__wait(s, both_are_closed, NULL, "both ends are closed");
 	sent = scenario__read("payload");
@@ -162,10 +182,105 @@ static void both_sides_of_a_session_are_shown(void **state)
 	check(s, sshd, ssh);
 }
 
+/* ---- a user's session */
+
+#define USER_NAME "sockwatch-scenario"
+#define USER_ID	  61234
+
+/* In the mount namespace of the test alone. */
+static void make_user(void)
+{
+	scenario__write("passwd", "root:*:0:0::/:/bin/sh\n"
+				  "sshd:*:61235:61235::/run/sshd:/bin/false\n" USER_NAME ":*:61234:61234::/:/bin/sh\n");
+	assert_int_equal(mount(SCENARIO_DIR "/passwd", "/etc/passwd", NULL, MS_BIND, NULL), 0);
+}
+
+/* The remote shell has told its parent, the process of sshd that runs as the user. */
+static bool has_told(struct scenario *s, void *ctx)
+{
+	_cleanup_free_ char *text = scenario__read("received");
+
+	(void)s;
+	return text && strchr(text, '\n') && sscanf(text, "%u", (unsigned int *)ctx) == 1;
+}
+
+static unsigned int status_of(unsigned int pid, const char *key_format)
+{
+	char path[64], line[256];
+	unsigned int value;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%u/status", pid);
+	f = fopen(path, "re");
+	assert_non_null(f);
+	while (fgets(line, sizeof(line), f)) {
+		if (sscanf(line, key_format, &value) == 1) {
+			fclose(f);
+			return value;
+		}
+	}
+	fclose(f);
+	fail_msg("%s has no %s", path, key_format);
+	return 0;
+}
+
+static void check_owners(const struct connection *c, pid_t sshd, unsigned int privileged, unsigned int user)
+{
+	const struct taken *first = &c->owners[0], *last = &c->owners[c->owner_count - 1];
+
+	assert_int_equal(c->accept.pid, sshd);
+	assert_true(c->owner_count >= 2);
+	assert_int_equal(first->prev_pid, sshd);
+	assert_int_equal(first->pid, privileged);
+	assert_int_equal(last->pid, user);
+	assert_string_equal(last->attribution, "io");
+	for (unsigned int i = 0; i < c->owner_count; i++) {
+		assert_string_equal(c->owners[i].comm, "sshd");
+		assert_true(!i || c->owners[i].prev_pid == c->owners[i - 1].pid);
+	}
+}
+
+static void a_session_goes_from_the_listener_to_the_user_T2_T3(void **state)
+{
+	struct scenario *s = *state;
+	unsigned int user = 0, privileged;
+	const struct connection *c;
+	struct shown shown;
+	pid_t sshd, ssh;
+	int input;
+
+	make_user();
+	sshd = start_sshd(s);
+	/* Nothing is said until the look is over. */
+	assert_int_equal(mkfifo(SCENARIO_DIR "/input", 0600), 0);
+	ssh = start_ssh(s, USER_NAME "@127.0.0.1", "echo $PPID; exec cat", "input");
+	input = open(SCENARIO_DIR "/input", O_WRONLY | O_CLOEXEC);
+	assert_true(input >= 0);
+	scenario__wait(s, has_told, &user, "the session has begun");
+
+	assert_int_equal(status_of(user, "Uid: %u"), USER_ID);
+	privileged = status_of(user, "PPid: %u");
+	assert_int_equal(status_of(privileged, "PPid: %u"), sshd);
+	shown__find(s, PORT, client_port(s), &shown);
+	shown__assert_holders(&shown);
+	assert_int_equal(shown.holders.count, 2);
+
+	close(input);
+	scenario__join(s, ssh);
+	scenario__wait(s, both_are_closed, NULL, "both ends are closed");
+	scenario__stop_stream(s);
+	c = scenario__find(s, "in", PORT, client_port(s));
+	assert_non_null(c);
+	check_owners(c, sshd, privileged, user);
+	umount("/etc/passwd");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(both_sides_of_a_session_are_shown, scenario__setup, scenario__teardown),
+		cmocka_unit_test_setup_teardown(a_session_goes_from_the_listener_to_the_user_T2_T3, scenario__setup,
+						scenario__teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
