@@ -63,7 +63,7 @@ DEPS := clang=clang llvm=llvm-strip bpftool=bpftool gcc=gcc \
 	libsmartcols-dev=include/libsmartcols/libsmartcols.h
 TEST_DEPS := libcmocka-dev=include/cmocka.h libjansson-dev=include/jansson.h liburing-dev=include/liburing.h \
 	nginx-light=nginx openssh-server=sshd openssh-client=ssh curl=curl iproute2=ss net-tools=netstat libbpf-tools=tcplife groff-base=groff \
-	postgresql=lib/postgresql/*/bin/initdb ucspi-tcp=tcpserver systemd=systemd-socket-activate
+	postgresql=lib/postgresql/*/bin/initdb ucspi-tcp=tcpserver systemd=systemd-socket-activate haproxy=haproxy
 VM_DEPS := qemu-system-x86=qemu-system-x86_64 qemu-system-arm=qemu-system-aarch64 binutils=readelf cpio=cpio \
 	xz-utils=xz zstd=zstd
 LINT_DEPS := clang-format=clang-format clang-tidy=clang-tidy cppcheck=cppcheck

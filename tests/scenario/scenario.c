@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <net/if.h>
+#include <netinet/in.h>
 #include <sched.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -326,6 +327,12 @@ static bool try_join(struct scenario *s, size_t i, int *ret_status)
 	return true;
 }
 
+void scenario__adopt(struct scenario *s, pid_t pid)
+{
+	assert_true(s->child_count < CHILDREN_MAX);
+	s->children[s->child_count++] = pid;
+}
+
 struct joining {
 	size_t child;
 	int status;
@@ -366,12 +373,27 @@ static void end_children(struct scenario *s)
 		if (!s->children[i])
 			continue;
 		kill(-s->children[i], SIGTERM);
+		kill(s->children[i], SIGTERM); /* one that leads no group */
 		while (!try_join(s, i, &status)) {
 			if (now_ms() > deadline)
 				kill(-s->children[i], SIGKILL);
 			nanosleep(&(struct timespec){ .tv_nsec = 5000000 }, NULL);
 		}
 	}
+}
+
+int scenario__connect(uint16_t port, uint16_t *ret_port)
+{
+	struct sockaddr_in peer = { .sin_family = AF_INET, .sin_port = htons(port) }, own;
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	socklen_t len = sizeof(own);
+
+	peer.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	assert_true(fd >= 0);
+	assert_int_equal(connect(fd, (struct sockaddr *)&peer, sizeof(peer)), 0);
+	assert_int_equal(getsockname(fd, (struct sockaddr *)&own, &len), 0);
+	*ret_port = ntohs(own.sin_port);
+	return fd;
 }
 
 /* ---- start and end */
@@ -381,6 +403,7 @@ static void enter_namespaces(void)
 	struct ifreq request = { .ifr_name = "lo", .ifr_flags = IFF_UP };
 	int fd;
 
+	assert_int_equal(prctl(PR_SET_CHILD_SUBREAPER, 1), 0);
 	assert_int_equal(unshare(CLONE_NEWNET | CLONE_NEWNS), 0);
 	assert_int_equal(mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL), 0);
 	assert_int_equal(mount("none", "/run", "tmpfs", 0, "mode=755"), 0);

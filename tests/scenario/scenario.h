@@ -54,6 +54,10 @@ pid_t scenario__spawn(struct scenario *s, const char *const *argv, const char *i
 void scenario__join(struct scenario *s, pid_t pid);
 /* SIGTERM, and the same. */
 void scenario__end(struct scenario *s, pid_t pid);
+/* A daemon that is not our child, but will be when its parent ends: end it with the others. */
+void scenario__adopt(struct scenario *s, pid_t pid);
+/* A connection of the test itself to a port of 127.0.0.1: its descriptor, and its own port. */
+int scenario__connect(uint16_t port, uint16_t *ret_port);
 /* Wait until the function says so; what names it in the failure. */
 void scenario__wait(struct scenario *s, bool (*is_so)(struct scenario *s, void *ctx), void *ctx, const char *what);
 

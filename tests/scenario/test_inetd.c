@@ -5,13 +5,11 @@
  */
 #include "scenario/scenario.h"
 
-#include <netinet/in.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -30,21 +28,6 @@ static bool listens(struct scenario *s, void *ctx)
 
 	(void)ctx;
 	return c && c->listen.count;
-}
-
-/* A connection of this process; its descriptor. */
-static int start_session(uint16_t *ret_port)
-{
-	struct sockaddr_in peer = { .sin_family = AF_INET, .sin_port = htons(PORT) }, own;
-	socklen_t len = sizeof(own);
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-	peer.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-	assert_true(fd >= 0);
-	assert_int_equal(connect(fd, (struct sockaddr *)&peer, sizeof(peer)), 0);
-	assert_int_equal(getsockname(fd, (struct sockaddr *)&own, &len), 0);
-	*ret_port = ntohs(own.sin_port);
-	return fd;
 }
 
 /* The answer comes from whom the server started. */
@@ -115,7 +98,7 @@ static void session_belongs_to_cat(struct scenario *s, const char *const *argv, 
 
 	server = scenario__spawn(s, argv, NULL, NULL);
 	scenario__wait(s, listens, NULL, "the server listens, and the stream says so");
-	fd = start_session(&port);
+	fd = scenario__connect(PORT, &port);
 	echo(fd);
 	check_listed(s, port, server, &shown);
 	close(fd);
