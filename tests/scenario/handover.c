@@ -52,6 +52,11 @@ static const char reloaded_config[] =
 /* What socket activation passes begins at descriptor 3: sd_listen_fds(3). */
 static const char activated_config[] = HAPROXY_CONFIG("", "fd@3");
 
+static const char nginx_config_path[] = SCENARIO_DIR "/nginx.conf";
+static const char stats[] = STATS;
+static const char nginx_log_path[] = SCENARIO_DIR "/error.log";
+static const char haproxy_config_path[] = SCENARIO_DIR "/haproxy.conf";
+
 /* ---- requests */
 
 static bool is_told(struct scenario *s, void *ctx)
@@ -128,10 +133,8 @@ pid_t handover__start_nginx(struct scenario *s)
 	scenario__need(NGINX);
 	scenario__write("nginx.conf", nginx_config);
 	/* A daemon: one that its starter waits for ignores USR2. */
-	scenario__join(s, scenario__spawn(s,
-					  SCENARIO_ARGV(NGINX, "-c", SCENARIO_DIR "/nginx.conf", "-e",
-							SCENARIO_DIR "/error.log"),
-					  NULL, NULL));
+	scenario__join(s, scenario__spawn(s, SCENARIO_ARGV(NGINX, "-c", nginx_config_path, "-e", nginx_log_path), NULL,
+					  NULL));
 	scenario__wait(s, listens, NULL, "nginx listens, and the stream says so");
 	return wait_master(s, 0);
 }
@@ -161,7 +164,7 @@ pid_t handover__start_haproxy(struct scenario *s)
 
 	scenario__need(HAPROXY);
 	scenario__write("haproxy.conf", reloaded_config);
-	pid = scenario__spawn(s, SCENARIO_ARGV(HAPROXY, "-db", "-f", SCENARIO_DIR "/haproxy.conf"), NULL, NULL);
+	pid = scenario__spawn(s, SCENARIO_ARGV(HAPROXY, "-db", "-f", haproxy_config_path), NULL, NULL);
 	scenario__wait(s, listens, NULL, "haproxy listens, and the stream says so");
 	return pid;
 }
@@ -172,9 +175,8 @@ pid_t handover__reload_haproxy(struct scenario *s, pid_t old)
 	pid_t pid;
 
 	snprintf(text, sizeof(text), "%d", old);
-	pid = scenario__spawn(
-		s, SCENARIO_ARGV(HAPROXY, "-db", "-f", SCENARIO_DIR "/haproxy.conf", "-x", STATS, "-sf", text), NULL,
-		NULL);
+	pid = scenario__spawn(s, SCENARIO_ARGV(HAPROXY, "-db", "-f", haproxy_config_path, "-x", stats, "-sf", text),
+			      NULL, NULL);
 	scenario__join(s, old);
 	return pid;
 }
@@ -187,8 +189,8 @@ pid_t handover__activate_haproxy(struct scenario *s)
 	scenario__need(ACTIVATE);
 	scenario__write("haproxy.conf", activated_config);
 	pid = scenario__spawn(
-		s, SCENARIO_ARGV(ACTIVATE, "-l", "127.0.0.1:8090", HAPROXY, "-db", "-f", SCENARIO_DIR "/haproxy.conf"),
-		NULL, NULL);
+		s, SCENARIO_ARGV(ACTIVATE, "-l", "127.0.0.1:8090", HAPROXY, "-db", "-f", haproxy_config_path), NULL,
+		NULL);
 	scenario__wait(s, listens, NULL, "the listener is there, and the stream says so");
 	return pid;
 }

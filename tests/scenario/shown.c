@@ -57,16 +57,15 @@ static void copy_text(char *to, size_t size, const json_t *record, const char *k
 
 static void take_record(const json_t *record, struct shown *ret)
 {
-	const json_t *holders = json_object_get(record, "holders"), *holder;
-	size_t i;
+	const json_t *holders = json_object_get(record, "holders");
 
 	memset(ret, 0, sizeof(*ret));
 	ret->inode = number_of(record, "inode");
 	ret->pid = (uint32_t)number_of(record, "pid");
 	copy_text(ret->comm, sizeof(ret->comm), record, "comm");
 	copy_text(ret->attribution, sizeof(ret->attribution), record, "attribution");
-	json_array_foreach(holders, i, holder)
-		add_holder(&ret->holders, (uint32_t)number_of(holder, "pid"));
+	for (size_t i = 0; i < json_array_size(holders); i++)
+		add_holder(&ret->holders, (uint32_t)number_of(json_array_get(holders, i), "pid"));
 	sort_holders(&ret->holders);
 }
 

@@ -23,12 +23,13 @@
 #define PSQL	"/usr/bin/psql"
 /* In Debian each major version has a folder. */
 #define SERVERS "/usr/lib/postgresql/*/bin"
-#define DATA	SCENARIO_DIR "/data"
 #define PORT	5432
 #define CLIENTS 50
 
 /* It refuses to run as root. */
 #define AS_POSTGRES SETPRIV, "--reuid=postgres", "--regid=postgres", "--clear-groups"
+
+static const char data[] = SCENARIO_DIR "/data";
 
 struct server {
 	char initdb[256], postgres[256];
@@ -53,10 +54,10 @@ static void make_cluster(struct scenario *s, const struct server *server)
 	const struct passwd *user = getpwnam("postgres");
 
 	assert_non_null(user);
-	assert_int_equal(mkdir(DATA, 0700), 0);
-	assert_int_equal(chown(DATA, user->pw_uid, user->pw_gid), 0);
+	assert_int_equal(mkdir(data, 0700), 0);
+	assert_int_equal(chown(data, user->pw_uid, user->pw_gid), 0);
 	scenario__join(s, scenario__spawn(s,
-					  SCENARIO_ARGV(AS_POSTGRES, server->initdb, "-D", DATA, "-N", "-A", "trust",
+					  SCENARIO_ARGV(AS_POSTGRES, server->initdb, "-D", data, "-N", "-A", "trust",
 							"-U", "postgres", "--no-locale", "--no-instructions"),
 					  NULL, NULL));
 }
@@ -73,7 +74,7 @@ static bool is_ready(struct scenario *s, void *ctx)
 static pid_t start_server(struct scenario *s, const struct server *server)
 {
 	pid_t pid = scenario__spawn(s,
-				    SCENARIO_ARGV(AS_POSTGRES, server->postgres, "-D", DATA, "-c",
+				    SCENARIO_ARGV(AS_POSTGRES, server->postgres, "-D", data, "-c",
 						  "listen_addresses=127.0.0.1", "-c", "unix_socket_directories=", "-c",
 						  "ssl=off", "-c", "autovacuum=off"),
 				    NULL, NULL);
