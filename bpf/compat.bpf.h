@@ -49,6 +49,20 @@ static __always_inline bool compat_is_mptcp_join(const struct tcp_sock *tp)
 	return BPF_CORE_READ_BITFIELD_PROBED(subflow, request_join) || BPF_CORE_READ_BITFIELD_PROBED(subflow, mp_join);
 }
 
+/* More than one descriptor, or a message under way, refers to the file. f_ref counts from 0; it replaced f_count in 6.13. */
+struct file___count {
+	atomic_long_t f_count;
+};
+
+static __always_inline bool compat_is_shared(struct file *file)
+{
+	struct file___count *old = (struct file___count *)file;
+
+	if (bpf_core_field_exists(file->f_ref))
+		return BPF_CORE_READ(file, f_ref.refcnt.counter) > 0;
+	return BPF_CORE_READ(old, f_count.counter) > 1;
+}
+
 /*
  * The descriptor an accept through io_uring installed, or -1 when req is another operation, failed, or went into the
  * table of registered files. io_kiocb.cqe: from 5.19 (before: result). Multishot accepts come without a req.

@@ -5,6 +5,7 @@
 
 #define CLAIMS_MAX	    131072
 #define TOLD_MAX	    4096 /* a power of two */
+#define TASKS_MAX	    131072
 #define LEGACY_CHILDREN_MAX 16384
 
 /* What the kernel side remembers of one live socket. */
@@ -104,6 +105,19 @@ struct {
 } told SEC(".maps");
 
 /*
+ * Key: pid (thread group); value: what is known of it. The processes that hold sockets: inserted with the first record of
+ * what one does, at the fork of one that holds, when a descriptor comes from another process, and by user space for the
+ * holders that were there first. Deleted at exit. When full, the insert is refused and counted in losses.map.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, TASKS_MAX);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, __u32);
+	__type(value, struct sw_task);
+} tasks SEC(".maps");
+
+/*
  * Records for user space; size set before load. When full, records are dropped and counted in losses.ring. None are made
  * when nobody reads.
  */
@@ -138,6 +152,16 @@ static __always_inline void *reserve(__u64 size)
 	if (!r)
 		count_loss(&losses.ring);
 	return r;
+}
+
+static __always_inline void hold_task(__u32 pid)
+{
+	struct sw_task task = { 0 };
+
+	if (bpf_map_lookup_elem(&tasks, &pid))
+		return;
+	if (bpf_map_update_elem(&tasks, &pid, &task, BPF_ANY))
+		count_loss(&losses.map);
 }
 
 static __always_inline void remember_owner(__u64 cookie, const struct sw_owner *owner)

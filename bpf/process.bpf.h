@@ -110,6 +110,7 @@ static __always_inline struct sw_record *reserve_by(const struct sw_process *p, 
 		return NULL;
 	if (is_told(p))
 		return reserve(sizeof(struct sw_record));
+	hold_task(p->pid);
 	r = reserve(sizeof(*r));
 	if (!r) {
 		forget_told(p);

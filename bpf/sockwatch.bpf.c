@@ -15,6 +15,7 @@
 #include "tcp.bpf.h"
 #include "accept.bpf.h"
 #include "io.bpf.h"
+#include "task.bpf.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
@@ -141,4 +142,55 @@ int BPF_PROG(io_receive, struct sock *sk)
 {
 	/* Readers hold the lock; what reads in softirq (a stream parser of the kernel) has found it free. */
 	return sk->sk_lock.owned ? on_io(sk) : 0;
+}
+
+SEC("tp_btf/sched_process_fork")
+int BPF_PROG(task_fork, struct task_struct *parent, struct task_struct *child)
+{
+	return on_fork(parent, child);
+}
+
+SEC("tp_btf/sched_process_exec")
+int BPF_PROG(task_exec, struct task_struct *task)
+{
+	return on_exec(task);
+}
+
+SEC("tp_btf/sched_process_exit")
+int BPF_PROG(task_exit, struct task_struct *task)
+{
+	return on_exit(task);
+}
+
+SEC("tracepoint/syscalls/sys_enter_close")
+int close_enter(struct trace_event_raw_sys_enter *ctx)
+{
+	return on_close_fd(ctx->args[0]);
+}
+
+/* Also for dup2: the descriptor that is replaced is the second argument of both. */
+SEC("tracepoint/syscalls/sys_enter_dup3")
+int dup_enter(struct trace_event_raw_sys_enter *ctx)
+{
+	return on_close_fd(ctx->args[1]);
+}
+
+SEC("tracepoint/syscalls/sys_enter_close_range")
+int close_range_enter(struct trace_event_raw_sys_enter *ctx)
+{
+	return on_close_range();
+}
+
+SEC("tracepoint/syscalls/sys_exit_recvmsg")
+int recvmsg_exit(struct trace_event_raw_sys_exit *ctx)
+{
+	struct pt_regs *regs = (struct pt_regs *)bpf_task_pt_regs(bpf_get_current_task_btf());
+
+	return ctx->ret < 0 ? 0 : on_message((struct user_msghdr *)PT_REGS_PARM2_CORE_SYSCALL(regs));
+}
+
+SEC("tracepoint/syscalls/sys_exit_pidfd_getfd")
+int getfd_exit(struct trace_event_raw_sys_exit *ctx)
+{
+	return ctx->ret < 0 ? 0 : on_gift();
 }

@@ -16,7 +16,7 @@
 #define SW_COMM_LEN	  16  /* TASK_COMM_LEN, include/linux/sched.h */
 #define SW_CMDLINE_LEN	  256 /* what is kept of a command line; the arguments are separated by NUL */
 
-/* Each is a struct sw_record, with more behind it where that is said. */
+/* Each is a struct sw_record, with more behind it where that is said; those of processes are short. */
 enum sw_record_kind {
 	SW_REC_CONNECT = 1, /* CLOSE>SYN_SENT, in the caller of connect */
 	SW_REC_LISTEN,	    /* CLOSE>LISTEN, in the caller of listen */
@@ -25,6 +25,11 @@ enum sw_record_kind {
 	SW_REC_STATE,	    /* any other transition, only when asked for */
 	SW_REC_CLOSE,	    /* struct sw_record_close: anything>CLOSE */
 	SW_REC_OWNER,	    /* a process that was not the owner has read or written it, and is the owner now */
+	/* struct sw_record_task: a process that may hold sockets */
+	SW_REC_FORK, /* has been made by another one */
+	SW_REC_EXEC, /* runs another program */
+	SW_REC_EXIT, /* ends; its descriptors are closed next */
+	SW_REC_FDS,  /* has got or closed a descriptor that another process has too */
 };
 
 /* How the owner is known: the words of the NDJSON key "attribution". */
@@ -81,6 +86,13 @@ struct sw_owner_slot {
 	struct sw_owner owner;
 };
 
+/* Value of the map of processes that hold sockets, by pid. */
+struct sw_task {
+	__u8 shares; /* a socket that another process holds too: its closes are of interest */
+	__u8 told;   /* SW_REC_FDS was sent, and user space has not looked since */
+	__u8 pad[6];
+};
+
 struct sw_record {
 	__u8 version;	  /* SW_RECORD_VERSION */
 	__u8 kind;	  /* enum sw_record_kind */
@@ -122,6 +134,19 @@ struct sw_record_close {
 	__u32 pad;
 };
 
+/* Begins as sw_record does. */
+struct sw_record_task {
+	__u8 version;
+	__u8 kind;
+	__u16 pad;
+	__u32 pid; /* thread group id */
+	__u64 start_ns;
+	__u64 time_ns;
+	__u64 parent_start_ns; /* of FORK, as ppid */
+	__u32 ppid;
+	__u32 more_pad;
+};
+
 /* Losses, counted where they happen. The user side reads them through the mapped .bss. */
 struct sw_losses {
 	__u64 ring;   /* records that did not fit into the ring */
@@ -157,6 +182,9 @@ _Static_assert(sizeof(struct sw_owner_slot) == 64, "sw_owner_slot layout");
 _Static_assert(sizeof(struct sw_known) == 80, "sw_known layout");
 _Static_assert(sizeof(struct sw_record) == 128, "sw_record layout");
 _Static_assert(sizeof(struct sw_record_process) == sizeof(struct sw_record) + 264, "sw_record_process layout");
+_Static_assert(sizeof(struct sw_record_task) == 40, "sw_record_task layout");
+_Static_assert(__builtin_offsetof(struct sw_record_task, time_ns) == __builtin_offsetof(struct sw_record, time_ns),
+	       "the time is in the same place in every record");
 _Static_assert(sizeof(struct sw_record_close) == sizeof(struct sw_record) + 40, "sw_record_close layout");
 
 #endif

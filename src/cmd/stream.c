@@ -15,6 +15,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "cmd/command.h"
+#include "cmd/holders.h"
 #include "cmd/output.h"
 #include "cmd/plan.h"
 #include "cmd/privileges.h"
@@ -37,6 +38,7 @@ struct stream {
 	struct plan plan;
 	struct model *model;
 	struct sync sync;
+	struct holders_clock holders;
 	uint64_t settled;      /* losses that a pass was, or need not be, made for */
 	struct sw_losses told; /* losses that were told already */
 	int epoll_fd;
@@ -133,6 +135,14 @@ static void describe(void *ctx, struct process *p)
 	const struct stream *s = ctx;
 
 	sync__describe(s->sync.proc, p);
+}
+
+static void watch_process(void *ctx, uint32_t pid, bool shares)
+{
+	const struct stream *s = ctx;
+
+	if (s->plan.bpf)
+		bpf_source__watch(s->plan.bpf, pid, shares);
 }
 
 static void tell_loss(struct stream *s, enum loss_where where, __u64 now, __u64 *told)
@@ -289,6 +299,10 @@ static int do_due(struct stream *s)
 		err = run_pass(s, now);
 		check_losses(s);
 	}
+	if (!err && s->holders.due_ns && now >= s->holders.due_ns)
+		err = holders__look(&s->holders, &s->sync);
+	if (s->plan.bpf)
+		holders__arm(&s->holders, s->model, now);
 	if (!err && now >= minisock_time(s)) {
 		s->checked_ns = now;
 		sync__check_minisocks(&s->sync);
@@ -301,7 +315,13 @@ static int do_due(struct stream *s)
 static int wait_once(struct stream *s)
 {
 	uint64_t now = clock__boot_ns();
-	uint64_t times[] = { s->drain_ns ? s->drain_ns : UINT64_MAX, s->repair_ns, s->end_ns, minisock_time(s) };
+	uint64_t times[] = {
+		s->drain_ns ? s->drain_ns : UINT64_MAX,
+		s->repair_ns,
+		s->end_ns,
+		minisock_time(s),
+		s->holders.due_ns ? s->holders.due_ns : UINT64_MAX,
+	};
 	struct epoll_event events[4];
 	int n = epoll_wait(s->epoll_fd, events, 4, minimum_ms(now, times, sizeof(times) / sizeof(times[0])));
 	int err = 0;
@@ -385,6 +405,7 @@ static int set_up_model(struct stream *s)
 		.ns_per_tick = 1000000000ULL / ticks,
 		.tell = tell_update,
 		.describe = describe,
+		.watch = watch_process,
 		.ctx = s,
 	};
 

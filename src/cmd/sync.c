@@ -407,7 +407,8 @@ void sync__told(struct sync *s, const struct update *u)
 			bpf_source__unclaim(s->bpf, sock->cookie);
 		return;
 	}
-	if (sock->attribution != SW_ATTR_HOLDER || (u->event != EV_EXISTING && u->event != EV_OWNER))
+	/* The kernel side knows the owner of a socket that records were sent about. */
+	if (sock->attribution != SW_ATTR_HOLDER || sock->seq || (u->event != EV_EXISTING && u->event != EV_OWNER))
 		return;
 	owner.process.pid = sock->owner->pid;
 	owner.process.ppid = sock->owner->ppid;
@@ -424,6 +425,14 @@ void sync__describe(const char *proc, struct process *p)
 	if (proc__info(proc, p->pid, &info))
 		return;
 	if (info.start_ticks == p->start_ticks) {
+		if (!p->have_ids || p->renamed) {
+			p->ppid = info.ppid;
+			p->uid = info.uid;
+			p->have_ids = true;
+			process__set_comm(p, info.comm, sizeof(info.comm));
+		}
+		if (p->renamed && info.cmdline)
+			process__set_cmdline(p, info.cmdline, info.cmdline_len);
 		move_text(&p->exe, &info.exe);
 		move_text(&p->cgroup, &info.cgroup);
 		if (!p->cmdline && info.cmdline)

@@ -34,7 +34,7 @@ int sync__run(struct sync *s);
 int sync__check_minisocks(struct sync *s);
 /* Give the owners that were found by scan to the kernel: call with every update. */
 void sync__told(struct sync *s, const struct update *u);
-/* Fill in what only /proc knows of a process: exe and cgroup path. */
+/* Fill in what only /proc knows of a process: exe and cgroup path; all of it for one that no record described. */
 void sync__describe(const char *proc, struct process *p);
 
 #endif

@@ -87,6 +87,20 @@ bool model__dumping(const struct model *m)
 	return m->dumping;
 }
 
+static void note_pending(struct staged *st, const struct sw_record *r)
+{
+	/* An accept of a socket that was closed by then says nothing about whether it is there; nor does a use. */
+	if (r->kind != SW_REC_OWNER && (r->kind != SW_REC_ACCEPT || r->new_state != STATE_CLOSE))
+		st->touched = true;
+	if (r->kind == SW_REC_CLOSE)
+		st->closed = true;
+	else if (r->kind == SW_REC_ACCEPT)
+		st->accepted = true;
+	else if (r->kind == SW_REC_CONNECT || r->kind == SW_REC_LISTEN ||
+		 (r->kind == SW_REC_ESTABLISHED && r->direction == SW_DIR_IN))
+		st->opened = true;
+}
+
 int dump__keep(struct model *m, const void *data, size_t size)
 {
 	size_t need = sizeof(uint64_t) + ((size + 7) & ~(size_t)7);
@@ -108,23 +122,15 @@ int dump__keep(struct model *m, const void *data, size_t size)
 		p->data = grown;
 		p->size = want;
 	}
-	st = stage(m, r->cookie);
-	if (!st)
+	st = record__is_task(r->kind) ? NULL : stage(m, r->cookie);
+	if (st)
+		note_pending(st, r);
+	else if (!record__is_task(r->kind))
 		return -ENOMEM;
-	/* An accept of a socket that was closed by then says nothing about whether it is there; nor does a use. */
-	if (r->kind != SW_REC_OWNER && (r->kind != SW_REC_ACCEPT || r->new_state != STATE_CLOSE))
-		st->touched = true;
-	if (r->kind == SW_REC_CLOSE)
-		st->closed = true;
-	else if (r->kind == SW_REC_ACCEPT)
-		st->accepted = true;
-	else if (r->kind == SW_REC_CONNECT || r->kind == SW_REC_LISTEN ||
-		 (r->kind == SW_REC_ESTABLISHED && r->direction == SW_DIR_IN))
-		st->opened = true;
 	memcpy(p->data + p->len, &head, sizeof(head));
 	memcpy(p->data + p->len + sizeof(head), data, size);
 	p->len += need;
-	p->count++;
+	p->count += st != NULL;
 	return 0;
 }
 
@@ -233,7 +239,7 @@ static bool wants_holders(const struct model *m, const struct staged *st)
 	s = sockets__find(m, st->row.cookie);
 	if (!s || dump__is_another_life(s, &st->row))
 		return true;
-	return !s->owner || s->attribution == SW_ATTR_LISTENER;
+	return !s->owner || s->attribution == SW_ATTR_LISTENER || s->doubtful;
 }
 
 int model__each_unheld(struct model *m, int (*fn)(void *ctx, uint64_t cookie, uint64_t inode), void *ctx)

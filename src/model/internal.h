@@ -4,6 +4,7 @@
 #define SOCKWATCH_MODEL_INTERNAL_H
 
 #include "base/table.h"
+#include "model/holders.h"
 #include "model/model.h"
 
 /* A cookie whose socket closed lately. */
@@ -30,7 +31,7 @@ struct staged {
 struct pending {
 	char *data; /* records, each behind a uint64_t with its size, padded to 8 */
 	size_t len, size;
-	uint64_t count;
+	uint64_t count; /* of those about sockets */
 };
 
 struct model {
@@ -50,7 +51,9 @@ struct model {
 	uint64_t last_record_ns;
 	bool look_due;
 	size_t untold_count;
-	uint64_t dumped_ns; /* end of the last dump */
+	uint64_t dumped_ns;  /* end of the last dump */
+	struct table dirty;  /* holders.c: processes whose descriptors may have changed */
+	struct table inodes; /* holders.c: struct sock by inode, while holders are given */
 	/* a dump */
 	bool dumping;
 	uint64_t dump_ns;
@@ -97,6 +100,11 @@ struct grave *graves__find(const struct model *m, uint64_t cookie);
 void graves__forget(struct model *m, uint64_t cookie);
 
 /* record.c */
+static inline bool record__is_task(uint8_t kind)
+{
+	return kind >= SW_REC_FORK && kind <= SW_REC_FDS;
+}
+
 int record__apply(struct model *m, const struct sw_record *r);
 int record__check(const void *data, size_t size);
 /*
@@ -121,8 +129,11 @@ void dump__reset(struct model *m);
 /* merge.c */
 /* A socket that has a listener's port came in; nobody accepted it as long as it has no file. */
 void merge__match_listener(struct model *m, struct sock *s);
-/* The row's holders become the socket's, and the one that started first its owner. */
-void merge__give_holders(struct model *m, struct sock *s, struct staged *st);
+/*
+ * The row's holders become the socket's. Its owner: the one that the kernel remembers, or that it had, as long as that one
+ * is among them; else the holder that started first. True when it is not the owner from before.
+ */
+bool merge__give_holders(struct model *m, struct sock *s, struct staged *st);
 uint64_t merge__deadline(const struct row *row, uint64_t now_ns);
 
 /* poll.c */

@@ -30,60 +30,44 @@ void merge__match_listener(struct model *m, struct sock *s)
 		sockets__set_owner(m, s, process__ref(owner), SW_ATTR_LISTENER);
 }
 
-/* Of several holders the one that started first; between equals the lower pid, so that the answer is stable. */
-static struct process *oldest_holder(const struct staged *st)
-{
-	struct process *best = NULL;
-
-	for (unsigned int i = 0; i < st->holder_count; i++) {
-		struct process *p = st->holders[i].process;
-
-		if (!best || p->start_ticks < best->start_ticks ||
-		    (p->start_ticks == best->start_ticks && p->pid < best->pid))
-			best = p;
-	}
-	return best;
-}
-
-void merge__give_holders(struct model *m, struct sock *s, struct staged *st)
-{
-	struct process *p = process__ref(oldest_holder(st));
-
-	sockets__set_holders(m, s, st->holders, st->holder_count);
-	st->holders = NULL;
-	st->holder_count = 0;
-	sockets__set_owner(m, s, p, SW_ATTR_HOLDER);
-}
-
-static bool holds(const struct sock *s, const struct process *p)
-{
-	for (unsigned int i = 0; i < s->holder_count; i++) {
-		if (s->holders[i].process == p)
-			return true;
-	}
-	return false;
-}
-
 /*
  * The owner that the kernel remembers. Of a socket that has a file by now, but whose accept it has forgotten, it only
- * knows the listener's: then who holds it knows better. One who let go of it while others hold it owns it no more.
+ * knows the listener's: then who holds it knows better. One who let go of it while others hold it owns it no more. True
+ * when there is such an owner.
  */
-static void take_known(struct model *m, struct sock *s, const struct staged *st)
+static bool take_known(struct model *m, struct sock *s, const struct staged *st)
 {
 	uint8_t attribution = st->known.owner.attribution;
 	bool waits = attribution == SW_ATTR_LISTENER;
 	struct process *p;
 
 	if (attribution == SW_ATTR_NONE || (waits && st->row.inode))
-		return;
+		return false;
 	p = record__process(m, &st->known.owner.process, NULL);
-	if (!p || (s->holder_count && !holds(s, p))) {
+	if (!p || (s->holder_count && !holders__has(s->holders, s->holder_count, p))) {
 		process_table__put(m->processes, p);
-		return;
+		return false;
 	}
 	if (st->row.minisock || (!st->row.inode && !waits))
 		attribution = SW_ATTR_LAST;
 	sockets__set_owner(m, s, p, attribution);
+	return true;
+}
+
+bool merge__give_holders(struct model *m, struct sock *s, struct staged *st)
+{
+	const struct process *prev = s->owner;
+	bool had_owner = prev && s->attribution != SW_ATTR_LISTENER;
+
+	sockets__set_holders(m, s, st->holders, st->holder_count);
+	st->holders = NULL;
+	st->holder_count = 0;
+	if (take_known(m, s, st))
+		return !had_owner || s->owner != prev;
+	if (had_owner && holders__has(s->holders, s->holder_count, prev))
+		return false;
+	sockets__set_owner(m, s, process__ref(holders__oldest(s->holders, s->holder_count)), SW_ATTR_HOLDER);
+	return true;
 }
 
 uint64_t merge__deadline(const struct row *row, uint64_t now_ns)
@@ -113,11 +97,8 @@ static void learn_holders(struct model *m, struct sock *s, struct staged *st, ui
 	struct process *prev = process__ref(s->owner);
 	struct update u = { .event = EV_OWNER, .time_ns = now_ns, .sock = s, .prev_owner = prev };
 
-	if (st->holder_count && !st->closed) {
-		merge__give_holders(m, s, st);
-		take_known(m, s, st);
+	if (st->holder_count && !st->closed && merge__give_holders(m, s, st))
 		tell(m, &u);
-	}
 	process_table__put(m->processes, prev);
 }
 
@@ -172,7 +153,8 @@ static int list_row(struct model *m, struct staged *st, uint64_t now_ns)
 	s->direction = st->known.direction;
 	if (st->holder_count)
 		merge__give_holders(m, s, st);
-	take_known(m, s, st);
+	else
+		take_known(m, s, st);
 	if (row->state == STATE_LISTEN) {
 		s->direction = SW_DIR_LISTEN;
 		err = sockets__make_listener(m, s);

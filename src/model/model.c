@@ -19,6 +19,7 @@ int model__new(const struct model_config *config, struct model **ret)
 	m->config = *config;
 	m->next_deadline_ns = UINT64_MAX;
 	poll__init(m);
+	holders__init(m);
 	err = sockets__init(m);
 	if (!err)
 		err = process_table__new(&m->processes);
@@ -37,6 +38,7 @@ void model__free(struct model *m)
 	dump__reset(m);
 	poll__destroy(m);
 	sockets__destroy(m);
+	holders__destroy(m);
 	process_table__free(m->processes);
 	free(m);
 }

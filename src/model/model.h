@@ -29,6 +29,8 @@ struct model_config {
 	void (*tell)(void *ctx, const struct update *u);
 	/* A process seen for the first time, or changed by exec: fill in what a record cannot carry. May be NULL. */
 	void (*describe)(void *ctx, struct process *p);
+	/* A process that holds a socket, or (shares) one that others hold too: its forks, closes and end count. May be NULL. */
+	void (*watch)(void *ctx, uint32_t pid, bool shares);
 	void *ctx;
 };
 
@@ -97,6 +99,17 @@ uint64_t model__next_deadline(const struct model *m); /* UINT64_MAX: none */
 int model__overdue(struct model *m, uint64_t now_ns, int (*fn)(void *ctx, uint32_t netns), void *ctx);
 void model__minisock_row(struct model *m, const struct row *row, uint64_t now_ns);
 void model__minisocks_end(struct model *m, uint64_t now_ns);
+
+/*
+ * Processes whose descriptors may have changed: when there are any the caller calls begin, each_dirty, from there holds
+ * for each that is alive (all sockets it holds, by inode, as read at time_ns or later), and end.
+ */
+bool model__holders_due(const struct model *m);
+int model__holders_begin(struct model *m);
+int model__each_dirty(struct model *m, int (*fn)(void *ctx, uint32_t pid, uint64_t start_ticks), void *ctx);
+int model__holds(struct model *m, uint32_t pid, uint64_t start_ticks, const struct held_fd *fds, size_t count,
+		 uint64_t time_ns);
+void model__holders_end(struct model *m);
 
 /* Read access, to what has been told. */
 struct process_table *model__processes(struct model *m);

@@ -202,15 +202,6 @@ static int close_into(struct model *m, struct sock *s, const struct row *row, ui
 
 /* ---- holders */
 
-static bool holds(const struct staged *st, const struct process *p)
-{
-	for (unsigned int i = 0; i < st->holder_count; i++) {
-		if (st->holders[i].process == p)
-			return true;
-	}
-	return false;
-}
-
 /* True when the owner has changed: an owner that still holds the socket stays. */
 static bool learn_holders(struct model *m, struct sock *s, struct staged *st)
 {
@@ -219,14 +210,7 @@ static bool learn_holders(struct model *m, struct sock *s, struct staged *st)
 		return false;
 	}
 	s->searched = false;
-	if (s->owner && holds(st, s->owner)) {
-		sockets__set_holders(m, s, st->holders, st->holder_count);
-		st->holders = NULL;
-		st->holder_count = 0;
-		return false;
-	}
-	merge__give_holders(m, s, st);
-	return true;
+	return merge__give_holders(m, s, st);
 }
 
 static void update_holders(struct model *m, struct sock *s, struct staged *st, uint64_t now_ns)

@@ -50,6 +50,7 @@ static void free_entry(struct entry *e)
 	free(e->process.cmdline);
 	free(e->process.exe);
 	free(e->process.cgroup);
+	free(e->process.held);
 	free(e);
 }
 
@@ -106,6 +107,14 @@ struct process *process_table__get(struct process_table *pt, uint32_t pid, uint6
 	return &e->process;
 }
 
+struct process *process_table__find(const struct process_table *pt, uint32_t pid, uint64_t start_ticks)
+{
+	struct process key = { .pid = pid, .start_ticks = start_ticks };
+	struct entry *e = table__find(&pt->table, &key);
+
+	return e ? &e->process : NULL;
+}
+
 struct process *process__ref(struct process *p)
 {
 	if (p)
@@ -119,6 +128,9 @@ void process_table__put(struct process_table *pt, struct process *p)
 
 	if (!p || --p->refs)
 		return;
+	free(p->held); /* nothing lists it */
+	p->held = NULL;
+	p->held_count = p->held_size = 0;
 	e->newer = &pt->idle;
 	e->older = pt->idle.older;
 	e->older->newer = e;

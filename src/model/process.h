@@ -22,6 +22,8 @@ size_t process_table__count(const struct process_table *pt);
  * Returns a new reference, NULL when memory ran out.
  */
 struct process *process_table__get(struct process_table *pt, uint32_t pid, uint64_t start_ticks, bool *ret_created);
+/* NULL: it is not in the table. No new reference. */
+struct process *process_table__find(const struct process_table *pt, uint32_t pid, uint64_t start_ticks);
 struct process *process__ref(struct process *p);		      /* takes NULL */
 void process_table__put(struct process_table *pt, struct process *p); /* takes NULL */
 

@@ -11,7 +11,11 @@ int record__check(const void *data, size_t size)
 	const struct sw_record *r = data;
 	size_t want = sizeof(*r);
 
-	if (size < sizeof(*r) || r->version != SW_RECORD_VERSION)
+	if (size < sizeof(struct sw_record_task) || r->version != SW_RECORD_VERSION)
+		return -EBADMSG;
+	if (record__is_task(r->kind))
+		return size <= sizeof(*r) && ((const struct sw_record_task *)data)->pid ? 0 : -EBADMSG;
+	if (size < sizeof(*r))
 		return -EBADMSG;
 	switch (r->kind) {
 	case SW_REC_CONNECT:
@@ -358,6 +362,7 @@ static int apply_owner(struct model *m, const struct sw_record *r)
 {
 	struct sock *s = sockets__find(m, r->cookie);
 	struct process *user, *prev;
+	int err;
 	struct update u = { .event = EV_OWNER, .time_ns = r->time_ns, .sock = s, .tid = r->tid };
 
 	/* A socket that nothing has told of yet: a look will tell, and find who holds it. */
@@ -369,6 +374,7 @@ static int apply_owner(struct model *m, const struct sw_record *r)
 		return user ? 0 : -ENOMEM;
 	}
 	prev = process__ref(s->owner);
+	err = holders__used(m, s, user);
 	sockets__set_owner(m, s, user, SW_ATTR_IO);
 	s->owned_ns = r->time_ns;
 	s->doubtful = false;
@@ -377,7 +383,7 @@ static int apply_owner(struct model *m, const struct sw_record *r)
 	u.prev_owner = prev;
 	tell(m, &u);
 	process_table__put(m->processes, prev);
-	return 0;
+	return err;
 }
 
 static int apply_state(struct model *m, const struct sw_record *r)
@@ -498,6 +504,8 @@ static bool is_repeat(const struct model *m, const struct sw_record *r)
 
 int record__apply(struct model *m, const struct sw_record *r)
 {
+	if (record__is_task(r->kind))
+		return holders__record(m, (const struct sw_record_task *)r);
 	if (is_repeat(m, r))
 		return 0;
 	switch (r->kind) {

@@ -196,6 +196,7 @@ void sockets__set_holders(struct model *m, struct sock *s, struct holder *holder
 	free(s->holders);
 	s->holders = holders;
 	s->holder_count = count;
+	holders__listed(m, s);
 }
 
 int sockets__make_minisock(struct model *m, struct sock *s, uint64_t deadline_ns)

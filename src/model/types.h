@@ -54,11 +54,24 @@ struct process {
 	char *cmdline;	    /* NULL: not known. Owned */
 	char *exe;	    /* NULL: not known. Owned */
 	char *cgroup;	    /* path below the cgroup v2 root; NULL: not known. Owned */
+	/* model/holders.c */
+	uint64_t *held; /* cookies of sockets that list it as a holder, or did. Owned */
+	uint32_t held_count, held_size;
+	bool gone;    /* it has exited */
+	bool renamed; /* it runs another program than the one that was read */
+	bool watched; /* its forks are told */
+	bool shares;  /* so are its closes */
 };
 
 /* A process with a descriptor of the socket. */
 struct holder {
 	struct process *process; /* referenced */
+	int fd;			 /* -1: not known */
+};
+
+/* A socket that a process was found to hold. */
+struct held_fd {
+	uint64_t inode;
 	int fd;
 };
 

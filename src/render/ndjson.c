@@ -118,7 +118,8 @@ void ndjson__holders(struct buffer *out, const struct holder *holders, size_t co
 			json__literal(out, ",");
 		json__literal(out, "{\"pid\":");
 		buffer__addu(out, holder->process->pid);
-		json__integer(out, "fd", (unsigned int)holder->fd);
+		if (holder->fd >= 0)
+			json__integer(out, "fd", (unsigned int)holder->fd);
 		json__bytes(out, "comm", holder->process->comm,
 			    strnlen(holder->process->comm, sizeof(holder->process->comm)));
 		json__literal(out, "}");

@@ -281,7 +281,8 @@ struct bpf_source *bpf_source__make(void)
 
 	if (!b)
 		return NULL;
-	b->ring_fd = b->claims_fd = b->owners_fd = b->told_fd = b->bss_fd = b->memory_fd = b->lock_fd = -1;
+	b->ring_fd = b->claims_fd = b->owners_fd = b->told_fd = b->tasks_fd = b->bss_fd = b->memory_fd = b->lock_fd =
+		-1;
 	for (unsigned int i = 0; i < BPF_HOOKS; i++)
 		b->program_fds[i] = -1;
 	return b;
@@ -294,13 +295,14 @@ static void use_skeleton(struct bpf_source *b)
 	b->claims_fd = bpf_map__fd(b->skel->maps.claims);
 	b->owners_fd = bpf_map__fd(b->skel->maps.owners);
 	b->told_fd = bpf_map__fd(b->skel->maps.told);
+	b->tasks_fd = bpf_map__fd(b->skel->maps.tasks);
 	b->bss_fd = bpf_map__fd(b->skel->maps.bss);
 }
 
 static int give(void *ctx, void *data, size_t size)
 {
 	struct bpf_source *b = ctx;
-	const struct sw_record *r = data;
+	const struct sw_record_task *r = data; /* the time is in the same place in every record */
 
 	if (size >= sizeof(*r) && r->time_ns < b->since_ns)
 		return 0;
@@ -353,7 +355,7 @@ int bpf_source__new(const struct bpf_config *config, enum bpf_plan plan, struct 
 /* What was opened from a pin. */
 static void close_joined(struct bpf_source *b)
 {
-	const int fds[] = { b->ring_fd, b->claims_fd, b->owners_fd, b->told_fd, b->bss_fd };
+	const int fds[] = { b->ring_fd, b->claims_fd, b->owners_fd, b->told_fd, b->tasks_fd, b->bss_fd };
 
 	if (b->bss)
 		munmap(b->bss, sizeof(*b->bss));
@@ -502,4 +504,22 @@ int bpf_source__each_known(struct bpf_source *b, bpf_known_fn fn, void *ctx)
 				return err;
 		}
 	}
+}
+
+int bpf_source__watch(struct bpf_source *b, uint32_t pid, bool shares)
+{
+	struct sw_task task = { .shares = shares };
+
+	return bpf_map_update_elem(b->tasks_fd, &pid, &task, BPF_ANY);
+}
+
+void bpf_source__look(struct bpf_source *b, uint32_t pid)
+{
+	struct sw_task task;
+
+	if (bpf_map_lookup_elem(b->tasks_fd, &pid, &task) || !task.told)
+		return;
+	task.told = 0;
+	/* It may have ended meanwhile. */
+	bpf_map_update_elem(b->tasks_fd, &pid, &task, BPF_EXIST);
 }

@@ -70,6 +70,10 @@ int bpf_source__claim(struct bpf_source *b, uint64_t cookie, const struct sw_own
 int bpf_source__adopt(struct bpf_source *b);
 /* The claim for a cookie is not needed (the socket is gone). */
 void bpf_source__unclaim(struct bpf_source *b, uint64_t cookie);
+/* Forks, execs and the end of that process are told from now on; shares: also what it closes. 0 or -errno. */
+int bpf_source__watch(struct bpf_source *b, uint32_t pid, bool shares);
+/* What that process opens and closes from now on is told again: call before its descriptors are read. */
+void bpf_source__look(struct bpf_source *b, uint32_t pid);
 /* The last owner of a time-wait entry. 0 or -ENOENT. */
 int bpf_source__last_owner(struct bpf_source *b, uint64_t cookie, struct sw_owner *ret);
 

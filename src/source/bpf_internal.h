@@ -14,7 +14,7 @@ struct sockwatch_bpf__bss;
 struct bpf_source {
 	struct sockwatch_bpf *skel; /* NULL: joined to a pin, then what is below was opened from there */
 	struct sockwatch_bpf__bss *bss;
-	int ring_fd, claims_fd, owners_fd, told_fd, bss_fd;
+	int ring_fd, claims_fd, owners_fd, told_fd, tasks_fd, bss_fd;
 	struct bpf_link *links[BPF_HOOKS];
 	int program_fds[BPF_HOOKS]; /* -1: none, or the hook before has the same program */
 	struct ring_buffer *ring;

@@ -21,6 +21,7 @@
 #define MAP_CLAIMS "claims"
 #define MAP_OWNERS "owners"
 #define MAP_TOLD   "told"
+#define MAP_TASKS  "tasks"
 #define MAP_BSS	   "bss"
 
 static uint64_t object_hash(void)
@@ -105,7 +106,7 @@ static int keep_maps(const struct bpf_source *b, int dir_fd)
 		int fd;
 	} maps[] = {
 		{ MAP_RING, b->ring_fd }, { MAP_CLAIMS, b->claims_fd }, { MAP_OWNERS, b->owners_fd },
-		{ MAP_TOLD, b->told_fd }, { MAP_BSS, b->bss_fd },
+		{ MAP_TOLD, b->told_fd }, { MAP_TASKS, b->tasks_fd },	{ MAP_BSS, b->bss_fd },
 	};
 	char path[PIN_PATH_MAX];
 	int err = 0;
@@ -159,7 +160,7 @@ static int open_maps(struct bpf_source *b, int dir_fd)
 		int *fd;
 	} maps[] = {
 		{ MAP_RING, &b->ring_fd }, { MAP_CLAIMS, &b->claims_fd }, { MAP_OWNERS, &b->owners_fd },
-		{ MAP_TOLD, &b->told_fd }, { MAP_BSS, &b->bss_fd },
+		{ MAP_TOLD, &b->told_fd }, { MAP_TASKS, &b->tasks_fd },	  { MAP_BSS, &b->bss_fd },
 	};
 
 	for (size_t i = 0; i < sizeof(maps) / sizeof(maps[0]); i++) {
@@ -223,6 +224,19 @@ static int forget_told(const struct bpf_source *b)
 	return err;
 }
 
+/* Nor is a process told that another reader was interested in; the holders that are found at start are named again. */
+static void forget_tasks(const struct bpf_source *b)
+{
+	uint32_t pid, next;
+	int err = bpf_map_get_next_key(b->tasks_fd, NULL, &next);
+
+	while (!err) {
+		pid = next;
+		err = bpf_map_get_next_key(b->tasks_fd, &pid, &next);
+		bpf_map_delete_elem(b->tasks_fd, &pid);
+	}
+}
+
 static int open_all(struct bpf_source *b, int dir_fd, struct bpf_hook *hooks)
 {
 	struct pin_about about;
@@ -254,6 +268,7 @@ static int join(struct bpf_source *b, const struct bpf_config *config, struct bp
 		err = forget_told(b);
 	if (err)
 		return err;
+	forget_tasks(b);
 	/* What was lost before is not our loss, and what a reader that was killed left in the ring not our news. */
 	bpf_source__losses(b, &b->before);
 	b->since_ns = clock__boot_ns();

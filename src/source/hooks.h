@@ -26,7 +26,7 @@ struct hook {
 	bool legacy;		      /* only where the programs run with "legacy" (bpf/compat.bpf.h) */
 };
 
-#define BPF_HOOKS 14
+#define BPF_HOOKS 23
 
 /* Attached from the last to the first: the state hook is the first. */
 extern const struct hook hook_table[BPF_HOOKS];

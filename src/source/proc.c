@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/syscall.h>
 
@@ -151,18 +152,27 @@ static int take_processes(struct walker *w, const char *proc)
 	return -errno;
 }
 
-int proc__walk(const char *proc, bool (*skip)(void *ctx, uint32_t pid), proc_socket_fn fn, void *ctx,
-	       struct proc_walk *ret)
+static struct walker *new_walker(bool (*skip)(void *ctx, uint32_t pid), proc_socket_fn fn, void *ctx)
 {
 	struct walker *w = malloc(sizeof(*w));
-	int err;
 
 	if (!w)
-		return -ENOMEM;
+		return NULL;
 	w->skip = skip;
 	w->fn = fn;
 	w->ctx = ctx;
 	w->walk = (struct proc_walk){ 0 };
+	return w;
+}
+
+int proc__walk(const char *proc, bool (*skip)(void *ctx, uint32_t pid), proc_socket_fn fn, void *ctx,
+	       struct proc_walk *ret)
+{
+	struct walker *w = new_walker(skip, fn, ctx);
+	int err;
+
+	if (!w)
+		return -ENOMEM;
 	err = take_processes(w, proc);
 	if (!err)
 		*ret = w->walk;
@@ -191,6 +201,25 @@ static int add_fd(void *ctx, int dir, uint32_t pid, int fd, uint64_t inode)
 	return 0;
 }
 
+static int take_one(struct walker *w, const char *proc, uint32_t pid, uint64_t start_ticks)
+{
+	_cleanup_close_ int dir = open(proc, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	uint64_t ticks;
+	char name[16];
+	int err;
+
+	if (dir < 0)
+		return -errno;
+	snprintf(name, sizeof(name), "%u", pid);
+	err = take_fds(w, dir, name, pid);
+	/* Afterwards: while it is there its pid is nobody else's. */
+	if (!err)
+		err = proc__start(proc, pid, &ticks);
+	if (!err && ticks != start_ticks)
+		err = -ESRCH;
+	return is_gone(err) ? -ESRCH : err;
+}
+
 static int compare_fds(const void *a, const void *b)
 {
 	const struct proc_fd *x = a, *y = b;
@@ -202,22 +231,40 @@ static int compare_fds(const void *a, const void *b)
 	return (x->fd > y->fd) - (x->fd < y->fd);
 }
 
+static int finish(struct scanner *s, int err, struct proc_scan *ret)
+{
+	if (err) {
+		proc__scan_free(&s->scan);
+		return err;
+	}
+	if (s->scan.count)
+		qsort(s->scan.fds, s->scan.count, sizeof(*s->scan.fds), compare_fds);
+	*ret = s->scan;
+	return 0;
+}
+
 int proc__scan(const char *proc, struct proc_scan *ret)
 {
 	struct scanner s = { 0 };
-	struct proc_walk walk;
+	struct proc_walk walk = { 0 };
 	int err = proc__walk(proc, NULL, add_fd, &s, &walk);
 
-	if (err) {
-		proc__scan_free(&s.scan);
-		return err;
-	}
-	if (s.scan.count)
-		qsort(s.scan.fds, s.scan.count, sizeof(*s.scan.fds), compare_fds);
 	s.scan.processes = walk.processes;
 	s.scan.unreadable = walk.unreadable;
-	*ret = s.scan;
-	return 0;
+	return finish(&s, err, ret);
+}
+
+int proc__scan_one(const char *proc, uint32_t pid, uint64_t start_ticks, struct proc_scan *ret)
+{
+	struct scanner s = { 0 };
+	struct walker *w = new_walker(NULL, add_fd, &s);
+	int err;
+
+	if (!w)
+		return -ENOMEM;
+	err = take_one(w, proc, pid, start_ticks);
+	free(w);
+	return finish(&s, err, ret);
 }
 
 void proc__scan_free(struct proc_scan *scan)

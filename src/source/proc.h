@@ -27,6 +27,11 @@ struct proc_scan {
 /* All socket descriptors of all processes below proc. Threads are not repeated. 0 or -errno (proc cannot be read). */
 int proc__scan(const char *proc, struct proc_scan *ret);
 void proc__scan_free(struct proc_scan *scan);
+/*
+ * The socket descriptors of one process, if it is the one that started at start_ticks. 0; -ESRCH: that one is gone (T16);
+ * else -errno.
+ */
+int proc__scan_one(const char *proc, uint32_t pid, uint64_t start_ticks, struct proc_scan *ret);
 /* The descriptors of one inode: pointer into scan->fds and their number (0: none). */
 const struct proc_fd *proc__holders(const struct proc_scan *scan, uint64_t inode, size_t *ret_count);
 
@@ -54,6 +59,8 @@ struct proc_info {
 	char *cgroup; /* path of the "0::" line of /proc/PID/cgroup */
 };
 
+/* In ticks since boot. 0; -ESRCH: there is no such process; else -errno. */
+int proc__start(const char *proc, uint32_t pid, uint64_t *ret_ticks);
 /* 0; -ESRCH: gone (also when the start time changed between the first and the last read); else -errno. */
 int proc__info(const char *proc, uint32_t pid, struct proc_info *ret);
 /*

@@ -267,6 +267,23 @@ int proc__info_at(int fds, uint32_t pid, bool whole, struct proc_info *ret)
 	return 0;
 }
 
+int proc__start(const char *proc, uint32_t pid, uint64_t *ret_ticks)
+{
+	_cleanup_close_ int dir = -1;
+	struct proc_info info = { .pid = pid };
+	char path[PATH_MAX];
+	int err;
+
+	snprintf(path, sizeof(path), "%s/%u", proc, pid);
+	dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (dir < 0)
+		return errno == ENOENT ? -ESRCH : -errno;
+	err = read_stat(dir, &info);
+	if (!err)
+		*ret_ticks = info.start_ticks;
+	return err == -ENOENT ? -ESRCH : err;
+}
+
 void proc__info_free(struct proc_info *info)
 {
 	free(info->cmdline);

@@ -34,7 +34,7 @@ static const char *const op_names[] = {
 	[ACTOR_DESCRIBE] = "describe", [ACTOR_THREAD] = "thread",   [ACTOR_FORK] = "fork",
 	[ACTOR_EXIT] = "exit",	       [ACTOR_DUP] = "dup",	    [ACTOR_PASS] = "pass",
 	[ACTOR_TAKE] = "take",	       [ACTOR_GETFD] = "getfd",	    [ACTOR_EXEC] = "exec",
-	[ACTOR_POLL] = "poll",
+	[ACTOR_POLL] = "poll",	       [ACTOR_SURVIVE] = "survive",
 };
 
 /* Runs between fork and exec: async-signal-safe calls only, but for setenv in a single-threaded child. */

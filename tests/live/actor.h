@@ -33,12 +33,13 @@ enum actor_op {
 	ACTOR_FORK,	 /* lane */
 	ACTOR_EXIT,	 /* of the process, or of the thread when it serves the lane */
 	/* actor_share.c */
-	ACTOR_DUP,   /* fd: the reply's is the copy */
-	ACTOR_PASS,  /* fd, pid: to an actor that has said TAKE before, or will (SCM_RIGHTS) */
-	ACTOR_TAKE,  /* the reply's fd is what was passed */
-	ACTOR_GETFD, /* fd, pid: the reply's is a copy of the other process's (pidfd_getfd) */
-	ACTOR_EXEC,  /* comm, fd: the same program again, which serves the lane; of its sockets it keeps fd */
-	ACTOR_POLL,  /* fd: whether it can be read */
+	ACTOR_DUP,     /* fd: the reply's is the copy */
+	ACTOR_PASS,    /* fd, pid: to an actor that has said TAKE before, or will (SCM_RIGHTS) */
+	ACTOR_TAKE,    /* the reply's fd is what was passed */
+	ACTOR_GETFD,   /* fd, pid: the reply's is a copy of the other process's (pidfd_getfd) */
+	ACTOR_EXEC,    /* comm, fd: the same program again, which serves the lane; of its sockets it keeps fd */
+	ACTOR_POLL,    /* fd: whether it can be read */
+	ACTOR_SURVIVE, /* of a forked one: the end of the process it was forked from */
 };
 
 /* How SEND and RECV do it; all but the first transfer bytes at once, at most 4096. */

@@ -284,6 +284,8 @@ static int act(const struct actor_command *c, struct actor_reply *reply, int lan
 		return actor_share__exec(c, lane);
 	case ACTOR_POLL:
 		return do_poll(c->fd);
+	case ACTOR_SURVIVE:
+		return prctl(PR_SET_PDEATHSIG, 0);
 	case ACTOR_DESCRIBE:
 	case ACTOR_EXIT:
 		return 0;

@@ -44,6 +44,15 @@ static const char *const hooks[] = {
 	"kprobe/security_sock_graft",
 	"tp_btf/sock_send_length",
 	"tp_btf/tcp_rcv_space_adjust",
+	"tp_btf/sched_process_fork",
+	"tp_btf/sched_process_exec",
+	"tp_btf/sched_process_exit",
+	"tracepoint/syscalls/sys_enter_close",
+	"tracepoint/syscalls/sys_enter_dup3",
+	"tracepoint/syscalls/sys_enter_dup2",
+	"tracepoint/syscalls/sys_enter_close_range",
+	"tracepoint/syscalls/sys_exit_recvmsg",
+	"tracepoint/syscalls/sys_exit_pidfd_getfd",
 };
 /* The rest depend on the kernel. */
 #define HOOKS_EVERYWHERE 3

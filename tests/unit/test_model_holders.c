@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* model/: lists of holders, and who owns a socket when its owner leaves (traps T2, T3). */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include "common/watch.h"
+
+#define COOKIE 7
+#define INODE  99
+#define FIRST  100 /* pids, in the order of their start */
+#define SECOND 200
+#define THIRD  300
+
+static void give_task(struct watch *w, uint8_t kind, uint64_t time_ns, uint32_t pid, uint32_t ppid)
+{
+	struct sw_record_task r = {
+		.version = SW_RECORD_VERSION,
+		.kind = kind,
+		.pid = pid,
+		.start_ns = (uint64_t)pid * WIRE_TICK_NS + 5,
+		.time_ns = time_ns,
+		.ppid = ppid,
+		.parent_start_ns = (uint64_t)ppid * WIRE_TICK_NS + 5,
+	};
+
+	assert_int_equal(model__record(w->model, &r, sizeof(r)), 0);
+}
+
+static void open_by_first(struct watch *w)
+{
+	union wire r = wire__record(SW_REC_LISTEN, COOKIE, 10, 80, 0);
+	struct sw_process owner = wire__process(FIRST, (uint64_t)FIRST * WIRE_TICK_NS, "first");
+
+	wire__own(&r, SW_ATTR_LISTEN, &owner);
+	r.base.inode = INODE;
+	r.base.seq = 1;
+	watch__record(w, &r);
+	watch__forget(w);
+}
+
+static int note_pid(void *ctx, uint32_t pid, uint64_t start_ticks)
+{
+	uint32_t *pids = ctx;
+
+	assert_int_equal(start_ticks, pid);
+	while (*pids)
+		pids++;
+	*pids = pid;
+	return 0;
+}
+
+/* A look at one process, which has so many descriptors of the socket. */
+static void look(struct watch *w, uint32_t pid, unsigned int copies, uint64_t time_ns)
+{
+	struct held_fd fds[4] = { { .inode = 5, .fd = 3 } };
+
+	for (unsigned int i = 1; i <= copies; i++)
+		fds[i] = (struct held_fd){ .inode = INODE, .fd = (int)(3 + i) };
+	assert_int_equal(model__holders_begin(w->model), 0);
+	assert_int_equal(model__holds(w->model, pid, pid, fds, copies + 1, time_ns), 0);
+	model__holders_end(w->model);
+}
+
+static void assert_owner(const struct watch *w, uint32_t pid, uint8_t attribution, unsigned int holders)
+{
+	const struct sock *s = model__find(w->model, COOKIE);
+
+	assert_non_null(s);
+	assert_int_equal(s->owner->pid, pid);
+	assert_int_equal(s->attribution, attribution);
+	assert_int_equal(s->holder_count, holders);
+}
+
+static void parent_and_child_are_looked_at_after_a_fork(void **state)
+{
+	struct watch *w = *state;
+	uint32_t pids[4] = { 0 };
+
+	assert_false(model__holders_due(w->model));
+	give_task(w, SW_REC_FORK, 20, SECOND, FIRST);
+	give_task(w, SW_REC_FORK, 21, THIRD, FIRST);
+	give_task(w, SW_REC_EXIT, 22, THIRD, 0);
+	assert_true(model__holders_due(w->model));
+	assert_int_equal(model__each_dirty(w->model, note_pid, pids), 0);
+	assert_int_equal(pids[0] + pids[1], FIRST + SECOND);
+	assert_int_equal(pids[2], 0);
+	assert_false(model__holders_due(w->model));
+}
+
+static void second_holder_changes_no_owner(void **state)
+{
+	struct watch *w = *state;
+	uint32_t pids[4] = { 0 };
+
+	open_by_first(w);
+	look(w, SECOND, 1, 20);
+	assert_int_equal(w->count, 0);
+	assert_owner(w, FIRST, SW_ATTR_LISTEN, 2);
+	/* Until now the owner was taken at its word. */
+	assert_int_equal(model__each_dirty(w->model, note_pid, pids), 0);
+	assert_int_equal(pids[0], FIRST);
+}
+
+static void owner_that_closes_leaves_it_to_the_other_T3(void **state)
+{
+	struct watch *w = *state;
+	const struct watch_told *told;
+
+	open_by_first(w);
+	look(w, SECOND, 1, 20);
+	look(w, FIRST, 0, 30);
+	told = watch__only(w, EV_OWNER);
+	assert_int_equal(told->prev_owner.pid, FIRST);
+	assert_owner(w, SECOND, SW_ATTR_HOLDER, 1);
+}
+
+static void owner_that_exits_leaves_it_at_once(void **state)
+{
+	struct watch *w = *state;
+
+	open_by_first(w);
+	look(w, THIRD, 1, 20);
+	look(w, SECOND, 2, 21);
+	give_task(w, SW_REC_EXIT, 30, FIRST, 0);
+	assert_int_equal(watch__only(w, EV_OWNER)->u.time_ns, 30);
+	/* The one that started first, though it was found last. */
+	assert_owner(w, SECOND, SW_ATTR_HOLDER, 3);
+}
+
+/* The child is found only afterwards. */
+static void owner_that_is_gone_already_is_no_holder(void **state)
+{
+	struct watch *w = *state;
+
+	open_by_first(w);
+	give_task(w, SW_REC_FORK, 20, SECOND, FIRST);
+	give_task(w, SW_REC_EXIT, 21, FIRST, 0);
+	look(w, SECOND, 1, 30);
+	watch__only(w, EV_OWNER);
+	assert_owner(w, SECOND, SW_ATTR_HOLDER, 1);
+}
+
+static void one_of_two_copies_closed_is_no_news(void **state)
+{
+	struct watch *w = *state;
+
+	open_by_first(w);
+	look(w, FIRST, 1, 20);
+	look(w, SECOND, 1, 21);
+	look(w, FIRST, 2, 22);
+	assert_owner(w, FIRST, SW_ATTR_LISTEN, 3);
+	look(w, FIRST, 1, 23);
+	assert_owner(w, FIRST, SW_ATTR_LISTEN, 2);
+	assert_int_equal(w->count, 0);
+}
+
+static void socket_nobody_holds_is_its_last_owners(void **state)
+{
+	struct watch *w = *state;
+
+	open_by_first(w);
+	look(w, SECOND, 1, 20);
+	give_task(w, SW_REC_EXIT, 30, SECOND, 0);
+	give_task(w, SW_REC_EXIT, 31, FIRST, 0);
+	assert_int_equal(w->count, 0);
+	assert_owner(w, FIRST, SW_ATTR_LAST, 0);
+}
+
+static void user_of_a_shared_socket_gives_it_back_at_its_end(void **state)
+{
+	struct watch *w = *state;
+	union wire r = wire__record(SW_REC_CONNECT, COOKIE, 10, 40000, 80);
+	struct sw_process first = wire__process(FIRST, (uint64_t)FIRST * WIRE_TICK_NS, "first");
+	struct sw_process second = wire__process(SECOND, (uint64_t)SECOND * WIRE_TICK_NS, "second");
+
+	wire__own(&r, SW_ATTR_CONNECT, &first);
+	r.base.seq = 1;
+	watch__record(w, &r);
+	r = wire__record(SW_REC_OWNER, COOKIE, 20, 40000, 80);
+	wire__own(&r, SW_ATTR_IO, &second);
+	watch__record(w, &r);
+	watch__forget(w);
+	give_task(w, SW_REC_EXIT, 30, SECOND, 0);
+	watch__only(w, EV_OWNER);
+	assert_owner(w, FIRST, SW_ATTR_HOLDER, 1);
+}
+
+static void what_is_younger_than_the_look_stays(void **state)
+{
+	struct watch *w = *state;
+
+	open_by_first(w);
+	look(w, FIRST, 1, 20);
+	look(w, SECOND, 1, 21);
+	/* Read before it listened. */
+	look(w, FIRST, 0, 5);
+	assert_int_equal(w->count, 0);
+	assert_owner(w, FIRST, SW_ATTR_LISTEN, 2);
+	give_task(w, SW_REC_EXIT, 40, FIRST, 0);
+	watch__only(w, EV_OWNER);
+}
+
+#define model_test(name) cmocka_unit_test_setup_teardown(name, watch__setup, watch__teardown)
+
+int main(void)
+{
+	static const struct CMUnitTest tests[] = {
+		model_test(parent_and_child_are_looked_at_after_a_fork),
+		model_test(second_holder_changes_no_owner),
+		model_test(owner_that_closes_leaves_it_to_the_other_T3),
+		model_test(owner_that_exits_leaves_it_at_once),
+		model_test(owner_that_is_gone_already_is_no_holder),
+		model_test(one_of_two_copies_closed_is_no_news),
+		model_test(socket_nobody_holds_is_its_last_owners),
+		model_test(user_of_a_shared_socket_gives_it_back_at_its_end),
+		model_test(what_is_younger_than_the_look_stays),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
