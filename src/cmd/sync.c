@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/table.h"
 #include "cmd/unlisted.h"
+#include "source/cgroup.h"
 #include "source/diag.h"
 #include "source/netns.h"
 #include "source/proc.h"
@@ -422,7 +423,12 @@ void sync__describe(const char *proc, struct process *p)
 {
 	struct proc_info info;
 
-	if (proc__info(proc, p->pid, &info))
+	int err = proc__info(proc, p->pid, &info);
+
+	/* The cgroup of one that is gone mostly outlives it. */
+	if (!p->cgroup && p->cgroup_id && (err || info.start_ticks != p->start_ticks))
+		cgroup__path(p->cgroup_id, &p->cgroup);
+	if (err)
 		return;
 	if (info.start_ticks == p->start_ticks) {
 		if (!p->have_ids || p->renamed) {

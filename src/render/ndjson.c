@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* NDJSON version 1: design section 7, src/data/sockwatch.schema.json. Additions only. */
+#include "model/container.h"
 #include "render/address.h"
 #include "render/forms.h"
 #include "render/json.h"
@@ -89,6 +90,15 @@ static void add_start_time(const struct render_config *config, struct buffer *ou
 	json__time(out, forms__realtime_ns(config, ns), 2);
 }
 
+static void add_cgroup(struct buffer *out, const char *cgroup)
+{
+	const char *container = container__find(cgroup);
+
+	json__bytes(out, "cgroup", cgroup, strlen(cgroup));
+	if (container)
+		json__bytes(out, "container", container, CONTAINER_ID_LEN);
+}
+
 void ndjson__owner(const struct render_config *config, struct buffer *out, const struct process *owner, uint32_t tid)
 {
 	json__integer(out, "pid", owner->pid);
@@ -105,7 +115,7 @@ void ndjson__owner(const struct render_config *config, struct buffer *out, const
 		add_cmdline(out, owner);
 	add_start_time(config, out, owner->start_ticks);
 	if (owner->cgroup)
-		json__bytes(out, "cgroup", owner->cgroup, strlen(owner->cgroup));
+		add_cgroup(out, owner->cgroup);
 }
 
 void ndjson__holders(struct buffer *out, const struct holder *holders, size_t count)

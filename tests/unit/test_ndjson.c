@@ -405,6 +405,21 @@ static int unload(void **state)
 	return 0;
 }
 
+static void container_is_told_beside_its_cgroup(void **state)
+{
+	static char cgroup[] = "/docker/0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+	struct process owner = scene_server;
+	struct sock sock = scene_established;
+	struct update u = { .event = EV_ACCEPT, .time_ns = SCENE_TIME_NS, .sock = &sock };
+
+	(void)state;
+	owner.cgroup = cgroup;
+	sock.owner = &owner;
+	assert_non_null(strstr(scene__render(&scene_json, &u), "\",\"container\":\"0123456789abcdef0123456789abcdef"));
+	owner.cgroup = scene_server.cgroup;
+	assert_null(strstr(scene__render(&scene_json, &u), "container"));
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -415,6 +430,7 @@ int main(void)
 		cmocka_unit_test(schema_refuses_lines_that_break_the_format),
 		cmocka_unit_test(schema_with_an_unknown_keyword_is_an_error),
 		cmocka_unit_test(schema_knows_every_word),
+		cmocka_unit_test(container_is_told_beside_its_cgroup),
 	};
 
 	return cmocka_run_group_tests(tests, load, unload);
