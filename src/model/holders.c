@@ -236,6 +236,21 @@ static void settle(struct model *m, struct sock *s, uint64_t time_ns)
 	process_table__put(m->processes, prev);
 }
 
+/* A look first hears all the processes it is about: each of them may be the heir. */
+static void settle_in_time(struct model *m, struct sock *s, uint64_t time_ns)
+{
+	uint64_t *grown = NULL;
+
+	if (m->inodes.count)
+		grown = reallocarray(m->unsettled, m->unsettled_count + 1, sizeof(*grown));
+	if (!grown) {
+		settle(m, s, time_ns);
+		return;
+	}
+	m->unsettled = grown;
+	m->unsettled[m->unsettled_count++] = s->cookie;
+}
+
 int holders__used(struct model *m, struct sock *s, struct process *by)
 {
 	int err = s->owner == by ? 0 : list_owner(m, s);
@@ -261,8 +276,17 @@ int model__holders_begin(struct model *m)
 	return err;
 }
 
-void model__holders_end(struct model *m)
+void model__holders_end(struct model *m, uint64_t time_ns)
 {
+	for (size_t i = 0; i < m->unsettled_count; i++) {
+		struct sock *s = sockets__find(m, m->unsettled[i]);
+
+		if (s)
+			settle(m, s, time_ns);
+	}
+	free(m->unsettled);
+	m->unsettled = NULL;
+	m->unsettled_count = 0;
 	table__free(&m->inodes);
 	table__init(&m->inodes, hash_inode, equal_inode);
 }
@@ -305,7 +329,7 @@ static void let_go(struct model *m, struct process *p, const struct held_fd *fds
 		if (s->owner == p && s->owned_ns > time_ns)
 			holders__listed(m, s);
 		else if (drop(m, s, p))
-			settle(m, s, time_ns);
+			settle_in_time(m, s, time_ns);
 	}
 	free(held);
 }
@@ -322,7 +346,7 @@ static int take_one(struct model *m, struct process *p, struct sock *s, const st
 	drop(m, s, p);
 	for (size_t i = 0; !err && i < count; i++)
 		err = add(m, s, p, fds[i].fd);
-	settle(m, s, time_ns);
+	settle_in_time(m, s, time_ns);
 	return err;
 }
 

@@ -54,6 +54,8 @@ struct model {
 	uint64_t dumped_ns;  /* end of the last dump */
 	struct table dirty;  /* holders.c: processes whose descriptors may have changed */
 	struct table inodes; /* holders.c: struct sock by inode, while holders are given */
+	uint64_t *unsettled; /* holders.c: cookies of sockets whose holders were changed by a look */
+	size_t unsettled_count;
 	/* a dump */
 	bool dumping;
 	uint64_t dump_ns;

@@ -62,7 +62,7 @@ static void look(struct watch *w, uint32_t pid, unsigned int copies, uint64_t ti
 		fds[i] = (struct held_fd){ .inode = INODE, .fd = (int)(3 + i) };
 	assert_int_equal(model__holders_begin(w->model), 0);
 	assert_int_equal(model__holds(w->model, pid, pid, fds, copies + 1, time_ns), 0);
-	model__holders_end(w->model);
+	model__holders_end(w->model, time_ns);
 }
 
 static void assert_owner(const struct watch *w, uint32_t pid, uint8_t attribution, unsigned int holders)
