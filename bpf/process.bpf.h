@@ -83,7 +83,6 @@ static __always_inline void read_cmdline(struct sw_record_process *r)
 	__u64 len;
 
 	r->cmdline_len = 0;
-	r->pad = 0;
 	if (!mm)
 		return;
 	start = TASK_READ(mm, arg_start);
@@ -117,6 +116,7 @@ static __always_inline struct sw_record *reserve_by(const struct sw_process *p, 
 		return NULL;
 	}
 	read_cmdline(r);
+	read_exe(r);
 	*ret_flag = SW_F_CMDLINE;
 	return &r->base;
 }

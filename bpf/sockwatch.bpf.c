@@ -10,6 +10,7 @@
 
 #include "maps.bpf.h"
 #include "compat.bpf.h"
+#include "exe.bpf.h"
 #include "process.bpf.h"
 #include "legacy.bpf.h"
 #include "tcp.bpf.h"

@@ -14,6 +14,8 @@
 
 #define SW_RECORD_VERSION 1
 #define SW_COMM_LEN	  16  /* TASK_COMM_LEN, include/linux/sched.h */
+#define SW_EXE_LEN	  256 /* a power of two: where the last name that fits begins before */
+#define SW_EXE_NAME_LEN	  256 /* NAME_MAX and a NUL */
 #define SW_CMDLINE_LEN	  256 /* what is kept of a command line; the arguments are separated by NUL */
 
 /* Each is a struct sw_record, with more behind it where that is said; those of processes are short. */
@@ -120,7 +122,9 @@ struct sw_record_process {
 	struct sw_record base;
 	__u32 cmdline_len; /* bytes used of cmdline, at most SW_CMDLINE_LEN; 0: could not be read */
 	__u8 cmdline[SW_CMDLINE_LEN];
-	__u32 pad;
+	__u32 exe_len; /* bytes used of exe; 0: not known */
+	/* The names of the program's path from the last one up to the root, each with a NUL behind it. */
+	__u8 exe[SW_EXE_LEN + SW_EXE_NAME_LEN];
 };
 
 struct sw_record_close {
@@ -181,7 +185,7 @@ _Static_assert(sizeof(struct sw_owner) == 56, "sw_owner layout");
 _Static_assert(sizeof(struct sw_owner_slot) == 64, "sw_owner_slot layout");
 _Static_assert(sizeof(struct sw_known) == 80, "sw_known layout");
 _Static_assert(sizeof(struct sw_record) == 128, "sw_record layout");
-_Static_assert(sizeof(struct sw_record_process) == sizeof(struct sw_record) + 264, "sw_record_process layout");
+_Static_assert(sizeof(struct sw_record_process) == sizeof(struct sw_record) + 264 + 512, "sw_record_process layout");
 _Static_assert(sizeof(struct sw_record_task) == 40, "sw_record_task layout");
 _Static_assert(__builtin_offsetof(struct sw_record_task, time_ns) == __builtin_offsetof(struct sw_record, time_ns),
 	       "the time is in the same place in every record");

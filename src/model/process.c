@@ -173,3 +173,30 @@ bool process__set_cmdline(struct process *p, const void *cmdline, size_t len)
 	p->cmdline_len = len;
 	return true;
 }
+
+bool process__set_exe(struct process *p, const void *names, size_t len)
+{
+	const char *from = names;
+	size_t at = len;
+	char *path;
+
+	if (!len || from[len - 1] || !(path = malloc(len + 1)))
+		return false;
+	/* Backwards into place: a slash before each name takes the room of the NUL behind it. */
+	path[len] = 0;
+	for (size_t i = 0; i < len;) {
+		size_t n = strlen(from + i);
+
+		at -= n + 1;
+		path[at] = '/';
+		memcpy(path + at + 1, from + i, n);
+		i += n + 1;
+	}
+	if (p->exe && !strcmp(p->exe, path)) {
+		free(path);
+		return false;
+	}
+	free(p->exe);
+	p->exe = path;
+	return true;
+}

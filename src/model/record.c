@@ -49,6 +49,8 @@ static bool take_cmdline(struct process *p, const struct sw_record *r)
 
 	if (!(r->flags & SW_F_CMDLINE) || more->cmdline_len > SW_CMDLINE_LEN)
 		return false;
+	if (more->exe_len <= sizeof(more->exe))
+		process__set_exe(p, more->exe, more->exe_len);
 	return process__set_cmdline(p, more->cmdline, more->cmdline_len);
 }
 

@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <cmocka.h>
 
@@ -209,6 +210,36 @@ static void use_by_the_holder_is_no_news(void **state)
 	assert_owner(w, FIRST, SW_ATTR_HOLDER);
 }
 
+static void program_is_told_from_its_last_name_to_the_root_T17(void **state)
+{
+	static const char names[] = "nginx\0sbin\0usr"; /* and a NUL behind the last one */
+	struct watch *w = *state;
+	union wire r = record(SW_REC_CONNECT, 10, SW_ATTR_CONNECT, FIRST);
+
+	r.base.seq = 1;
+	wire__set_cmdline(&r, "nginx", 5);
+	memcpy(r.process.exe, names, sizeof(names));
+	r.process.exe_len = sizeof(names);
+	watch__record(w, &r);
+	assert_string_equal(model__find(w->model, COOKIE)->owner->exe, "/usr/sbin/nginx");
+}
+
+static void broken_program_names_are_dropped(void **state)
+{
+	struct watch *w = *state;
+	union wire r = record(SW_REC_CONNECT, 10, SW_ATTR_CONNECT, FIRST);
+
+	r.base.seq = 1;
+	wire__set_cmdline(&r, "nginx", 5);
+	memset(r.process.exe, 'x', sizeof(r.process.exe)); /* no NUL at its end */
+	r.process.exe_len = sizeof(r.process.exe);
+	watch__record(w, &r);
+	r.process.exe_len++;
+	r.base.kind = SW_REC_OWNER;
+	watch__record(w, &r);
+	assert_null(model__find(w->model, COOKIE)->owner->exe);
+}
+
 #define model_test(name) cmocka_unit_test_setup_teardown(name, watch__setup, watch__teardown)
 
 int main(void)
@@ -226,6 +257,8 @@ int main(void)
 		model_test(use_during_the_dump_is_told_after_the_list_T1),
 		model_test(use_shortly_before_the_dump_is_told_after_the_list_T1),
 		model_test(use_by_the_holder_is_no_news),
+		model_test(program_is_told_from_its_last_name_to_the_root_T17),
+		model_test(broken_program_names_are_dropped),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
