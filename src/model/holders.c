@@ -55,6 +55,7 @@ void holders__destroy(struct model *m)
 		free(d);
 	table__free(&m->dirty);
 	table__free(&m->inodes);
+	free(m->unsettled);
 }
 
 /* ---- dirty processes */
@@ -236,12 +237,15 @@ static void settle(struct model *m, struct sock *s, uint64_t time_ns)
 	process_table__put(m->processes, prev);
 }
 
-/* A look first hears all the processes it is about: each of them may be the heir. */
+/*
+ * Who is left in the list may have let go as well, and nobody has looked since: each is asked, and the heir chosen at the
+ * end of that look. A socket that closes before keeps the owner that it had.
+ */
 static void settle_in_time(struct model *m, struct sock *s, uint64_t time_ns)
 {
 	uint64_t *grown = NULL;
 
-	if (m->inodes.count)
+	if (s->holder_count)
 		grown = reallocarray(m->unsettled, m->unsettled_count + 1, sizeof(*grown));
 	if (!grown) {
 		settle(m, s, time_ns);
@@ -249,6 +253,9 @@ static void settle_in_time(struct model *m, struct sock *s, uint64_t time_ns)
 	}
 	m->unsettled = grown;
 	m->unsettled[m->unsettled_count++] = s->cookie;
+	/* In a look all that it is about are asked anyway. */
+	for (unsigned int i = 0; !m->looking && i < s->holder_count; i++)
+		note_dirty(m, s->holders[i].process->pid, s->holders[i].process->start_ticks);
 }
 
 int holders__used(struct model *m, struct sock *s, struct process *by)
@@ -269,6 +276,7 @@ int model__holders_begin(struct model *m)
 	size_t pos = 0;
 	int err = 0;
 
+	m->looking = true;
 	while (!err && (s = table__next(&m->socks, &pos))) {
 		if (s->inode && !s->minisock && !table__find(&m->inodes, s))
 			err = table__add(&m->inodes, s);
@@ -287,6 +295,7 @@ void model__holders_end(struct model *m, uint64_t time_ns)
 	free(m->unsettled);
 	m->unsettled = NULL;
 	m->unsettled_count = 0;
+	m->looking = false;
 	table__free(&m->inodes);
 	table__init(&m->inodes, hash_inode, equal_inode);
 }

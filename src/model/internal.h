@@ -56,6 +56,7 @@ struct model {
 	struct table inodes; /* holders.c: struct sock by inode, while holders are given */
 	uint64_t *unsettled; /* holders.c: cookies of sockets whose holders were changed by a look */
 	size_t unsettled_count;
+	bool looking; /* at the descriptors of dirty processes */
 	/* a dump */
 	bool dumping;
 	uint64_t dump_ns;

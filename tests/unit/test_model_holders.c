@@ -65,6 +65,31 @@ static void look(struct watch *w, uint32_t pid, unsigned int copies, uint64_t ti
 	model__holders_end(w->model, time_ns);
 }
 
+struct asked {
+	struct watch *w;
+	unsigned int copies; /* that each has */
+};
+
+static int answer(void *ctx, uint32_t pid, uint64_t start_ticks)
+{
+	const struct asked *a = ctx;
+	struct held_fd fds[2] = { { .inode = 5, .fd = 3 }, { .inode = INODE, .fd = 4 } };
+
+	return model__holds(a->w->model, pid, start_ticks, fds, a->copies + 1, 50);
+}
+
+/* A look at all that are dirty. */
+static void look_at_dirty(struct watch *w, unsigned int copies)
+{
+	struct asked a = { .w = w, .copies = copies };
+
+	assert_true(model__holders_due(w->model));
+	assert_int_equal(model__holders_begin(w->model), 0);
+	assert_int_equal(model__each_dirty(w->model, answer, &a), 0);
+	model__holders_end(w->model, 50);
+	assert_false(model__holders_due(w->model));
+}
+
 static void assert_owner(const struct watch *w, uint32_t pid, uint8_t attribution, unsigned int holders)
 {
 	const struct sock *s = model__find(w->model, COOKIE);
@@ -118,7 +143,7 @@ static void owner_that_closes_leaves_it_to_the_other_T3(void **state)
 	assert_owner(w, SECOND, SW_ATTR_HOLDER, 1);
 }
 
-static void owner_that_exits_leaves_it_at_once(void **state)
+static void owner_that_exits_leaves_it_to_who_still_holds_it(void **state)
 {
 	struct watch *w = *state;
 
@@ -126,9 +151,24 @@ static void owner_that_exits_leaves_it_at_once(void **state)
 	look(w, THIRD, 1, 20);
 	look(w, SECOND, 2, 21);
 	give_task(w, SW_REC_EXIT, 30, FIRST, 0);
-	assert_int_equal(watch__only(w, EV_OWNER)->u.time_ns, 30);
+	assert_int_equal(w->count, 0);
+	look_at_dirty(w, 1);
+	watch__only(w, EV_OWNER);
 	/* The one that started first, though it was found last. */
-	assert_owner(w, SECOND, SW_ATTR_HOLDER, 3);
+	assert_owner(w, SECOND, SW_ATTR_HOLDER, 2);
+}
+
+/* A server that forks, closes its own copy, and is listed still when the child is done. */
+static void heir_that_has_let_go_too_is_none(void **state)
+{
+	struct watch *w = *state;
+
+	open_by_first(w);
+	look(w, SECOND, 1, 20);
+	give_task(w, SW_REC_EXIT, 30, FIRST, 0);
+	look_at_dirty(w, 0);
+	assert_int_equal(w->count, 0);
+	assert_owner(w, FIRST, SW_ATTR_LAST, 0);
 }
 
 /* The child is found only afterwards. */
@@ -178,13 +218,16 @@ static void user_of_a_shared_socket_gives_it_back_at_its_end(void **state)
 	struct sw_process second = wire__process(SECOND, (uint64_t)SECOND * WIRE_TICK_NS, "second");
 
 	wire__own(&r, SW_ATTR_CONNECT, &first);
+	r.base.inode = INODE;
 	r.base.seq = 1;
 	watch__record(w, &r);
 	r = wire__record(SW_REC_OWNER, COOKIE, 20, 40000, 80);
 	wire__own(&r, SW_ATTR_IO, &second);
+	r.base.inode = INODE;
 	watch__record(w, &r);
 	watch__forget(w);
 	give_task(w, SW_REC_EXIT, 30, SECOND, 0);
+	look_at_dirty(w, 1);
 	watch__only(w, EV_OWNER);
 	assert_owner(w, FIRST, SW_ATTR_HOLDER, 1);
 }
@@ -201,6 +244,7 @@ static void what_is_younger_than_the_look_stays(void **state)
 	assert_int_equal(w->count, 0);
 	assert_owner(w, FIRST, SW_ATTR_LISTEN, 2);
 	give_task(w, SW_REC_EXIT, 40, FIRST, 0);
+	look_at_dirty(w, 1);
 	watch__only(w, EV_OWNER);
 }
 
@@ -212,7 +256,8 @@ int main(void)
 		model_test(parent_and_child_are_looked_at_after_a_fork),
 		model_test(second_holder_changes_no_owner),
 		model_test(owner_that_closes_leaves_it_to_the_other_T3),
-		model_test(owner_that_exits_leaves_it_at_once),
+		model_test(owner_that_exits_leaves_it_to_who_still_holds_it),
+		model_test(heir_that_has_let_go_too_is_none),
 		model_test(owner_that_is_gone_already_is_no_holder),
 		model_test(one_of_two_copies_closed_is_no_news),
 		model_test(socket_nobody_holds_is_its_last_owners),
