@@ -177,6 +177,23 @@ static void t12_repair_tells_the_known_owner_of_a_socket_that_has_none(void **st
 	assert_owner(watch__only(w, EV_OWNER), OWNER, SW_ATTR_ACCEPT);
 }
 
+static void repair_that_finds_the_same_owner_again_tells_nothing(void **state)
+{
+	struct sw_known known = known_as(SW_ATTR_ACCEPT, SW_DIR_IN);
+	struct row row = watch__row(COOKIE, STATE_ESTABLISHED, INODE, 80, 40000);
+	struct watch *w = *state;
+
+	list(w, STATE_ESTABLISHED, INODE, &known, OWNER);
+	model__dump_begin(w->model, 20);
+	model__row(w->model, &row);
+	model__known(w->model, &known);
+	watch__hold(w, COOKIE, OTHER, STARTED - 1);
+	watch__hold(w, COOKIE, OWNER, STARTED);
+	watch__forget(w);
+	model__dump_end(w->model, 21);
+	assert_int_equal(w->count, 0);
+}
+
 static void known_of_a_socket_without_a_row_is_passed_over(void **state)
 {
 	struct sw_known known = known_as(SW_ATTR_CONNECT, SW_DIR_OUT);
@@ -206,6 +223,7 @@ int main(void)
 		T(what_was_known_of_an_earlier_life_is_not_taken),
 		T(record_kept_back_is_newer_than_what_was_known),
 		T(t12_repair_tells_the_known_owner_of_a_socket_that_has_none),
+		T(repair_that_finds_the_same_owner_again_tells_nothing),
 		T(known_of_a_socket_without_a_row_is_passed_over),
 	};
 
