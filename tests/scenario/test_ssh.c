@@ -240,11 +240,24 @@ static void check_owners(const struct connection *c, pid_t sshd, unsigned int pr
 	}
 }
 
+struct session {
+	uint16_t port;
+	unsigned int user;
+};
+
+static bool belongs_to_user(struct scenario *s, void *ctx)
+{
+	const struct session *session = ctx;
+	const struct connection *c = scenario__find(s, "in", PORT, session->port);
+
+	return c && c->owner_count && c->owners[c->owner_count - 1].pid == session->user;
+}
+
 static void a_session_goes_from_the_listener_to_the_user_T2_T3(void **state)
 {
 	struct scenario *s = *state;
-	unsigned int user = 0, privileged;
-	const struct connection *c;
+	struct session session = { 0 };
+	unsigned int privileged;
 	struct shown shown;
 	pid_t sshd, ssh;
 	int input;
@@ -256,12 +269,15 @@ static void a_session_goes_from_the_listener_to_the_user_T2_T3(void **state)
 	ssh = start_ssh(s, USER_NAME "@127.0.0.1", "echo $PPID; exec cat", "input");
 	input = open(SCENARIO_DIR "/input", O_WRONLY | O_CLOEXEC);
 	assert_true(input >= 0);
-	scenario__wait(s, has_told, &user, "the session has begun");
+	scenario__wait(s, has_told, &session.user, "the session has begun");
+	session.port = client_port(s);
+	scenario__wait(s, belongs_to_user, &session, "the connection is the user's");
 
-	assert_int_equal(status_of(user, "Uid: %u"), USER_ID);
-	privileged = status_of(user, "PPid: %u");
+	assert_int_equal(status_of(session.user, "Uid: %u"), USER_ID);
+	privileged = status_of(session.user, "PPid: %u");
 	assert_int_equal(status_of(privileged, "PPid: %u"), sshd);
-	shown__find(s, PORT, client_port(s), &shown);
+	check_owners(scenario__find(s, "in", PORT, session.port), sshd, privileged, session.user);
+	shown__find(s, PORT, session.port, &shown);
 	shown__assert_holders(&shown);
 	assert_int_equal(shown.holders.count, 2);
 
@@ -269,9 +285,6 @@ static void a_session_goes_from_the_listener_to_the_user_T2_T3(void **state)
 	scenario__join(s, ssh);
 	scenario__wait(s, both_are_closed, NULL, "both ends are closed");
 	scenario__stop_stream(s);
-	c = scenario__find(s, "in", PORT, client_port(s));
-	assert_non_null(c);
-	check_owners(c, sshd, privileged, user);
 	umount("/etc/passwd");
 }
 
