@@ -120,7 +120,7 @@ static __always_inline void fill_accepted(struct sw_record *r, const struct acce
 }
 
 /* The current process has got a->sk, whose file is a->inode, by accept. */
-static __always_inline int on_accepted(struct accepted *a)
+static __always_inline int on_accepted(struct accepted *a, bool with_exe)
 {
 	struct sw_owner owner = { .attribution = SW_ATTR_ACCEPT };
 	struct sw_record *r;
@@ -131,7 +131,7 @@ static __always_inline int on_accepted(struct accepted *a)
 	read_process(&owner.process);
 	/* Even when the record is lost. */
 	remember_owner(COMMON(a, skc_cookie).counter, &owner);
-	r = reserve_by(&owner.process, &flag);
+	r = reserve_by(&owner.process, with_exe, &flag);
 	if (!r)
 		return 0;
 	fill_accepted(r, a);
@@ -143,14 +143,14 @@ static __always_inline int on_accepted(struct accepted *a)
 	return 0;
 }
 
-static __always_inline int on_accepted_fd(long fd)
+static __always_inline int on_accepted_fd(long fd, bool with_exe)
 {
 	struct file *file = fd < 0 ? NULL : current_file(fd);
 	struct accepted a;
 
 	if (!file || !read_socket(&a, BPF_CORE_READ(file, private_data), file))
 		return 0;
-	return on_accepted(&a);
+	return on_accepted(&a, with_exe);
 }
 
 static __always_inline int on_grafted(struct sock *sk, struct socket *socket)
@@ -158,7 +158,7 @@ static __always_inline int on_grafted(struct sock *sk, struct socket *socket)
 	struct accepted a;
 
 	use_socket(&a, sk, socket);
-	return on_accepted(&a);
+	return on_accepted(&a, true);
 }
 
 #endif

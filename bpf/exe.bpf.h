@@ -38,14 +38,13 @@ static __always_inline bool walk_exe(struct sw_record_process *r, struct file *f
 }
 
 /*
- * The names of the path of current's program, the last one first, each ended by NUL. exe_len 0: there is none (a kernel
- * thread), or it does not fit.
+ * The names of the path of current's program, the last one first, each ended by NUL. exe_len, which is 0,
+ * stays so when there is none (a kernel thread), or it does not fit.
  */
 static __always_inline void read_exe(struct sw_record_process *r)
 {
 	struct mm_struct *mm = TASK_READ(compat_task(), mm);
 
-	r->exe_len = 0;
 	if (mm && !walk_exe(r, BPF_CORE_READ(mm, exe_file)))
 		r->exe_len = 0;
 }

@@ -64,7 +64,7 @@ static __always_inline void tell_owner(struct sock *sk, const struct sock_info *
 	use_socket(&a, sk, BPF_CORE_READ(sk, sk_socket));
 	if (!read_common(&a))
 		return;
-	r = reserve_by(&info->owner.process, &flag);
+	r = reserve_by(&info->owner.process, false, &flag);
 	if (!r)
 		return;
 	fill_accepted(r, &a); /* seq 0: not counted, this runs outside the socket's lock */

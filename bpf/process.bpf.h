@@ -98,9 +98,10 @@ static __always_inline void read_cmdline(struct sw_record_process *r)
 
 /*
  * Room in the ring for a record of something that the process p, which is current, does: without the command line when
- * user space has it (then *ret_flag is 0, else SW_F_CMDLINE). NULL: as reserve().
+ * user space has it (then *ret_flag is 0, else SW_F_CMDLINE). with_exe: with the program's path beside the command line, where
+ * a process is mostly seen first; its walk takes the verifier milliseconds at each place. NULL: as reserve().
  */
-static __always_inline struct sw_record *reserve_by(const struct sw_process *p, __u8 *ret_flag)
+static __always_inline struct sw_record *reserve_by(const struct sw_process *p, bool with_exe, __u8 *ret_flag)
 {
 	struct sw_record_process *r;
 
@@ -116,7 +117,9 @@ static __always_inline struct sw_record *reserve_by(const struct sw_process *p, 
 		return NULL;
 	}
 	read_cmdline(r);
-	read_exe(r);
+	r->exe_len = 0;
+	if (with_exe)
+		read_exe(r);
 	*ret_flag = SW_F_CMDLINE;
 	return &r->base;
 }

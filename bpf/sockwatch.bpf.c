@@ -42,13 +42,13 @@ int BPF_KPROBE(graft_kprobe, struct sock *sk, struct socket *parent)
 SEC("tracepoint/syscalls/sys_exit_accept4")
 int accept_exit(struct trace_event_raw_sys_exit *ctx)
 {
-	return on_accepted_fd(ctx->ret);
+	return on_accepted_fd(ctx->ret, true);
 }
 
 SEC("tp_btf/io_uring_complete")
 int BPF_PROG(uring_complete, void *ring_ctx, struct io_kiocb *req)
 {
-	return on_accepted_fd(compat_uring_accepted_fd(req));
+	return on_accepted_fd(compat_uring_accepted_fd(req), false);
 }
 
 /* Listeners that were there first get their owner from the claims, so that it is cloned to their children. */

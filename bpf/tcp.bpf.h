@@ -114,7 +114,7 @@ static __always_inline void on_open(const struct change *c)
 	confirm_use(c->cookie);
 	info->seq++;
 
-	r = reserve_by(&info->owner.process, &flag);
+	r = reserve_by(&info->owner.process, true, &flag);
 	if (!r) {
 		info->opened_ns = bpf_ktime_get_boot_ns();
 		return;
