@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/utsname.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -396,6 +397,23 @@ static void a_hostile_name_is_escaped_in_text_and_whole_in_json(void **state)
 	program__free(text);
 }
 
+/*
+ * What the kernel refuses is replaced without a word: a program that it refuses by mistake would go unnoticed. Here the
+ * release may be asked; the program itself only tries.
+ */
+static void stand_ins_are_for_kernels_before_5_12(void **state)
+{
+	struct program *p = program_run(0, .args = PROGRAM_ARGS("doctor"));
+	struct utsname kernel;
+	unsigned int major, minor;
+
+	(void)state;
+	assert_int_equal(uname(&kernel), 0);
+	assert_int_equal(sscanf(kernel.release, "%u.%u", &major, &minor), 2);
+	assert_int_equal(!!strstr(p->out.text, "cgroup/sock_create"), major < 5 || (major == 5 && minor < 12));
+	program__free(p);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -412,6 +430,7 @@ int main(void)
 		live_test_quiet(no_existing_lists_nothing_but_follows_what_was_there),
 		live_test_quiet(states_are_told_on_demand),
 		live_test_quiet(states_are_not_told_otherwise),
+		cmocka_unit_test(stand_ins_are_for_kernels_before_5_12),
 		cmocka_unit_test(colours_are_for_terminals_that_want_them),
 		live_test_quiet(a_hostile_name_is_escaped_in_text_and_whole_in_json),
 	};
