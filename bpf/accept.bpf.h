@@ -40,7 +40,7 @@ struct accepted {
 /* A field of the structure in the block, at the running kernel's offset. */
 #define BLOCK(a, type, field) \
 	(*(typeof(((type *)0)->field) *)((a)->block + (bpf_core_field_offset(type, field) & (BLOCK_MAX / 2 - 1))))
-#define COMMON(a, field) BLOCK(a, struct sock_common, field)
+#define COMMON(a, field) BLOCK(a, struct sock, __sk_common.field)
 
 static __always_inline bool read_socket(struct accepted *a, struct socket *socket, const struct file *file)
 {
@@ -48,11 +48,11 @@ static __always_inline bool read_socket(struct accepted *a, struct socket *socke
 
 	if (bpf_probe_read_kernel(a->block, (inode + sizeof(a->inode)) & (BLOCK_MAX - 1), socket))
 		return false;
-	a->sk = BLOCK(a, struct socket, sk);
+	a->sk = BLOCK(a, struct socket_alloc, socket.sk);
 	a->inode = inode <= BLOCK_MAX - sizeof(a->inode)
 			   ? *(__u64 *)(a->block + (inode & (BLOCK_MAX - 8)))
 			   : BPF_CORE_READ((struct socket_alloc *)socket, vfs_inode.i_ino);
-	return BLOCK(a, struct socket, file) ==
+	return BLOCK(a, struct socket_alloc, socket.file) ==
 	       file; /* else it is none, or another thread has put something else there */
 }
 
@@ -76,25 +76,16 @@ static __always_inline bool read_common(struct accepted *a)
 	} else if (protocol != IPPROTO_TCP) {
 		return false;
 	}
-	if (bpf_probe_read_kernel(a->block, bpf_core_type_size(struct sock_common) & (BLOCK_MAX - 1), sk))
+	if (bpf_probe_read_kernel(a->block, bpf_core_field_size(struct sock, __sk_common) & (BLOCK_MAX - 1), sk))
 		return false;
 	return COMMON(a, skc_family) == AF_INET || COMMON(a, skc_family) == AF_INET6;
-}
-
-/* Mostly it is the namespace of who accepts, which costs no probe. */
-static __always_inline __u32 read_netns(struct net *net)
-{
-	struct nsproxy *mine = TASK_READ(compat_task(), nsproxy);
-	struct net *own = TASK_READ(mine, net_ns);
-	__u64 address = (__u64)own;
-
-	barrier_var(address); /* else clang takes the one that the verifier does not trust */
-	return address == (__u64)net ? TASK_READ(own, ns.inum) : BPF_CORE_READ(net, ns.inum);
 }
 
 /* skc_num, not inet_sport: it is at hand, and valid until the socket closes. */
 static __always_inline void fill_accepted(struct sw_record *r, const struct accepted *a)
 {
+	const struct net *net = COMMON(a, skc_net.net);
+
 	r->version = SW_RECORD_VERSION;
 	r->kind = SW_REC_ACCEPT;
 	r->flags = a->flags;
@@ -102,9 +93,9 @@ static __always_inline void fill_accepted(struct sw_record *r, const struct acce
 	r->old_state = r->new_state = COMMON(a, skc_state);
 	r->direction = SW_DIR_IN;
 	r->seq = 0;
-	r->netns = read_netns(COMMON(a, skc_net).net);
+	r->netns = BPF_CORE_READ(net, ns.inum);
 	r->time_ns = bpf_ktime_get_boot_ns();
-	r->cookie = COMMON(a, skc_cookie).counter;
+	r->cookie = COMMON(a, skc_cookie.counter);
 	r->inode = a->inode;
 	r->local_port = COMMON(a, skc_num);
 	r->remote_port = bpf_ntohs(COMMON(a, skc_dport));
@@ -119,8 +110,8 @@ static __always_inline void fill_accepted(struct sw_record *r, const struct acce
 	}
 }
 
-/* The current process has got a->sk, whose file is a->inode, by accept. */
-static __always_inline int on_accepted(struct accepted *a, bool with_exe)
+/* The current process has got a->sk, whose file is a->inode, by accept. often: see read_process(). */
+static __always_inline int on_accepted(struct accepted *a, bool often)
 {
 	struct sw_owner owner = { .attribution = SW_ATTR_ACCEPT };
 	struct sw_record *r;
@@ -128,10 +119,11 @@ static __always_inline int on_accepted(struct accepted *a, bool with_exe)
 
 	if (!read_common(a))
 		return 0;
-	read_process(&owner.process);
+	read_process(&owner.process, often);
 	/* Even when the record is lost. */
-	remember_owner(COMMON(a, skc_cookie).counter, &owner);
-	r = reserve_by(&owner.process, with_exe, &flag);
+	remember_owner(COMMON(a, skc_cookie.counter), &owner);
+	confirm_use(COMMON(a, skc_cookie.counter), &owner.process);
+	r = reserve_by(&owner.process, often, &flag);
 	if (!r)
 		return 0;
 	fill_accepted(r, a);
@@ -143,14 +135,14 @@ static __always_inline int on_accepted(struct accepted *a, bool with_exe)
 	return 0;
 }
 
-static __always_inline int on_accepted_fd(long fd, bool with_exe)
+static __always_inline int on_accepted_fd(long fd, bool often)
 {
 	struct file *file = fd < 0 ? NULL : current_file(fd);
 	struct accepted a;
 
 	if (!file || !read_socket(&a, BPF_CORE_READ(file, private_data), file))
 		return 0;
-	return on_accepted(&a, with_exe);
+	return on_accepted(&a, often);
 }
 
 static __always_inline int on_grafted(struct sock *sk, struct socket *socket)

@@ -43,9 +43,10 @@ static __always_inline bool walk_exe(struct sw_record_process *r, struct file *f
  */
 static __always_inline void read_exe(struct sw_record_process *r)
 {
-	struct mm_struct *mm = TASK_READ(compat_task(), mm);
+	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
+	struct file *file = BPF_CORE_READ(task, mm, exe_file);
 
-	if (mm && !walk_exe(r, BPF_CORE_READ(mm, exe_file)))
+	if (file && !walk_exe(r, file))
 		r->exe_len = 0;
 }
 

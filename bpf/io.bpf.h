@@ -72,19 +72,20 @@ static __always_inline void tell_owner(struct sock *sk, const struct sock_info *
 	r->kind = SW_REC_OWNER;
 	r->direction = a.flags & SW_F_MPTCP ? SW_DIR_UNKNOWN : info->direction;
 	r->attribution = info->owner.attribution;
-	r->tid = TASK_READ(compat_task(), pid);
+	r->tid = bpf_get_current_pid_tgid();
 	r->owner = info->owner.process;
 	bpf_ringbuf_submit(r, 0);
 }
 
 /*
- * The current process is not known to be the owner. True: it is now. Also the first use of an accepted socket, by whoever
- * accepted it, comes here: that writes the owner onto the socket, where it does not depend on the array's size.
+ * The current process is not known to be the owner: it may become it. This also writes the owner of an accepted socket
+ * onto the socket, where it does not depend on the arrays' size, once another socket has taken its place in last_uses.
  *
  * What there is to know of an MPTCP connection lies with its first subflow, to which no trusted pointer leads: every
- * connection's first use is told, and user space, which knows the owner, drops what is no news.
+ * connection's first use is told, and user space, which knows the owner, drops what is no news. Nor is its use confirmed:
+ * its cookie can be its listener's, so its storage is asked each time.
  */
-static __always_inline bool on_use(struct change *c, bool mptcp)
+static __always_inline void on_use(struct change *c, bool mptcp)
 {
 	struct sock_info *info = sock_info(c);
 	struct sw_process me;
@@ -92,16 +93,17 @@ static __always_inline bool on_use(struct change *c, bool mptcp)
 
 	/* Busy: somebody else is at it, on another CPU. The next use will do. */
 	if (!info || __sync_val_compare_and_swap(&info->busy, 0, 1))
-		return false;
+		return;
 	if (!mptcp)
 		update_owner(c->cookie, info);
-	read_process(&me);
+	read_process(&me, false);
 	if (take_over(info, &me))
 		tell_owner(c->sk, info);
 	is_owner = info->owner.process.pid == me.pid && info->owner.process.start_ns == me.start_ns &&
 		   info->owner.attribution != SW_ATTR_LISTENER;
 	__sync_lock_test_and_set(&info->busy, 0);
-	return is_owner;
+	if (is_owner && !mptcp)
+		confirm_use(c->cookie, &me);
 }
 
 static __always_inline int on_io(struct sock *sk)
@@ -121,9 +123,7 @@ static __always_inline int on_io(struct sock *sk)
 	if (!c.cookie)
 		return 0;
 	c.old = c.new = sk->__sk_common.skc_state;
-	/* The cookie of an MPTCP socket can be its listener's, so its storage is asked each time. */
-	if (on_use(&c, mptcp) && !mptcp)
-		confirm_use(c.cookie);
+	on_use(&c, mptcp);
 	return 0;
 }
 

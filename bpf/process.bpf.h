@@ -4,22 +4,22 @@
 #define SOCKWATCH_PROCESS_BPF_H
 
 /*
- * Plain loads where the value is near; for what lies several pointers away the helper is worth its call (the verifier
- * takes half a millisecond for each pointer load).
+ * often: plain loads, where every connection comes by. Elsewhere probes: each is a call at run time, but at start the
+ * verifier takes half a millisecond for every pointer that is loaded through a trusted one, on each path that leads there.
  */
-static __always_inline void read_process(struct sw_process *p)
+static __always_inline void read_process(struct sw_process *p, bool often)
 {
-	struct task_struct *task = compat_task();
-	struct task_struct *leader = TASK_READ(task, group_leader);
-	struct task_struct *parent = TASK_READ(task, real_parent);
+	struct task_struct *task = often ? compat_task() : (struct task_struct *)bpf_get_current_task();
+	bool probe = legacy || !often;
+	struct task_struct *leader = probe ? BPF_CORE_READ(task, group_leader) : task->group_leader;
 
-	p->start_ns = TASK_READ(leader, start_boottime);
+	p->start_ns = probe ? BPF_CORE_READ(leader, start_boottime) : leader->start_boottime;
 	p->cgroup_id = bpf_get_current_cgroup_id();
-	p->pid = TASK_READ(task, tgid);
-	p->ppid = TASK_READ(parent, tgid);
+	p->pid = bpf_get_current_pid_tgid() >> 32;
+	p->ppid = probe ? BPF_CORE_READ(task, real_parent, tgid) : task->real_parent->tgid;
 	p->uid = bpf_get_current_uid_gid();
 	p->pad = 0;
-	if (legacy) {
+	if (probe) {
 		bpf_probe_read_kernel(p->comm, sizeof(p->comm), &leader->comm);
 	} else {
 		((__u64 *)p->comm)[0] = ((const __u64 *)leader->comm)[0];
@@ -35,18 +35,22 @@ static __always_inline void read_process(struct sw_process *p)
 #define USES_MAX 16384 /* a power of two */
 __u64 last_uses[USES_MAX];
 
+static __always_inline __u64 use_of(__u64 cookie, __u32 pid, __u64 start_ns)
+{
+	return (cookie * 0x9e3779b97f4a7c15ULL) ^ start_ns ^ ((__u64)pid << 40);
+}
+
 static __always_inline __u64 use_of_current(__u64 cookie)
 {
 	struct task_struct *task = compat_task();
 	struct task_struct *leader = TASK_READ(task, group_leader);
 
-	return (cookie * 0x9e3779b97f4a7c15ULL) ^ TASK_READ(leader, start_boottime) ^
-	       ((__u64)TASK_READ(task, tgid) << 40);
+	return use_of(cookie, TASK_READ(task, tgid), TASK_READ(leader, start_boottime));
 }
 
-static __always_inline void confirm_use(__u64 cookie)
+static __always_inline void confirm_use(__u64 cookie, const struct sw_process *p)
 {
-	last_uses[cookie & (USES_MAX - 1)] = use_of_current(cookie);
+	last_uses[cookie & (USES_MAX - 1)] = use_of(cookie, p->pid, p->start_ns);
 }
 
 /* True when the command line of p, which is current, has been sent already and no exec has changed it since. */
@@ -78,15 +82,16 @@ static __always_inline void forget_told(const struct sw_process *p)
 /* The first bytes of current's command line. Length 0: a page that is not in memory could not be read here. */
 static __always_inline void read_cmdline(struct sw_record_process *r)
 {
-	struct mm_struct *mm = TASK_READ(compat_task(), mm);
+	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
+	struct mm_struct *mm = BPF_CORE_READ(task, mm);
 	unsigned long start, end;
 	__u64 len;
 
 	r->cmdline_len = 0;
 	if (!mm)
 		return;
-	start = TASK_READ(mm, arg_start);
-	end = TASK_READ(mm, arg_end);
+	start = BPF_CORE_READ(mm, arg_start);
+	end = BPF_CORE_READ(mm, arg_end);
 	if (end <= start)
 		return;
 	len = end - start;
@@ -98,10 +103,10 @@ static __always_inline void read_cmdline(struct sw_record_process *r)
 
 /*
  * Room in the ring for a record of something that the process p, which is current, does: without the command line when
- * user space has it (then *ret_flag is 0, else SW_F_CMDLINE). with_exe: with the program's path beside the command line, where
- * a process is mostly seen first; its walk takes the verifier milliseconds at each place. NULL: as reserve().
+ * user space has it (then *ret_flag is 0, else SW_F_CMDLINE). often: where most processes are seen first, so the program's
+ * path goes with the command line; its walk takes the verifier milliseconds at each place. NULL: as reserve().
  */
-static __always_inline struct sw_record *reserve_by(const struct sw_process *p, bool with_exe, __u8 *ret_flag)
+static __always_inline struct sw_record *reserve_by(const struct sw_process *p, bool often, __u8 *ret_flag)
 {
 	struct sw_record_process *r;
 
@@ -118,7 +123,7 @@ static __always_inline struct sw_record *reserve_by(const struct sw_process *p, 
 	}
 	read_cmdline(r);
 	r->exe_len = 0;
-	if (with_exe)
+	if (often)
 		read_exe(r);
 	*ret_flag = SW_F_CMDLINE;
 	return &r->base;

@@ -187,7 +187,7 @@ int recvmsg_exit(struct trace_event_raw_sys_exit *ctx)
 {
 	struct pt_regs *regs = (struct pt_regs *)bpf_task_pt_regs(bpf_get_current_task_btf());
 
-	return ctx->ret < 0 ? 0 : on_message((struct user_msghdr *)PT_REGS_PARM2_CORE_SYSCALL(regs));
+	return ctx->ret < 0 ? 0 : on_message((struct message *)PT_REGS_PARM2_CORE_SYSCALL(regs));
 }
 
 SEC("tracepoint/syscalls/sys_exit_pidfd_getfd")

@@ -14,6 +14,12 @@ static __always_inline bool is_holding(__u32 pid)
 	return bpf_map_lookup_elem(&tasks, &pid);
 }
 
+/* By probes: seldom run, and far quicker to load (see read_process). */
+static __always_inline __u64 leader_start(struct task_struct *task)
+{
+	return BPF_CORE_READ(task, group_leader, start_boottime);
+}
+
 /* False: nobody reads, or it is lost. */
 static __always_inline bool tell_task(__u8 kind, __u32 pid, __u64 start_ns, __u32 ppid, __u64 parent_start_ns)
 {
@@ -41,14 +47,14 @@ static __always_inline int on_fork(struct task_struct *parent, struct task_struc
 	if (child->pid != child->tgid || !have_reader() || !is_holding(parent->tgid))
 		return 0;
 	hold_task(pid);
-	tell_task(SW_REC_FORK, pid, child->start_boottime, parent->tgid, parent->group_leader->start_boottime);
+	tell_task(SW_REC_FORK, pid, child->start_boottime, parent->tgid, leader_start(parent));
 	return 0;
 }
 
 static __always_inline int on_exec(struct task_struct *task)
 {
 	if (is_holding(task->tgid))
-		tell_task(SW_REC_EXEC, task->tgid, task->group_leader->start_boottime, 0, 0);
+		tell_task(SW_REC_EXEC, task->tgid, leader_start(task), 0, 0);
 	return 0;
 }
 
@@ -59,7 +65,7 @@ static __always_inline int on_exit(struct task_struct *task)
 
 	if (task->signal->live.counter || bpf_map_delete_elem(&tasks, &pid))
 		return 0;
-	tell_task(SW_REC_EXIT, pid, task->group_leader->start_boottime, 0, 0);
+	tell_task(SW_REC_EXIT, pid, leader_start(task), 0, 0);
 	return 0;
 }
 
@@ -69,11 +75,10 @@ static __always_inline void tell_descriptors(struct sw_task *info)
 	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
 
 	if (!info->told)
-		info->told = tell_task(SW_REC_FDS, bpf_get_current_pid_tgid() >> 32,
-				       BPF_CORE_READ(task, group_leader, start_boottime), 0, 0);
+		info->told = tell_task(SW_REC_FDS, bpf_get_current_pid_tgid() >> 32, leader_start(task), 0, 0);
 }
 
-/* As current_file(), by probes: seldom run, and far quicker to load (see read_process). */
+/* As current_file(), by probes. */
 static __always_inline struct file *probe_file(int fd)
 {
 	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
@@ -124,11 +129,27 @@ static __always_inline int on_gift(void)
 	return 0;
 }
 
+/* struct user_msghdr and struct cmsghdr of linux/socket.h: user space's, so there is nothing to relocate. */
+struct message {
+	void *msg_name;
+	int msg_namelen;
+	void *msg_iov;
+	__u64 msg_iovlen;
+	void *msg_control;
+	__u64 msg_controllen;
+};
+
+struct control {
+	__u64 cmsg_len;
+	int cmsg_level;
+	int cmsg_type;
+};
+
 /* As recvmsg leaves it behind, in the caller's memory: did it bring descriptors? Credentials may come before them. */
-static __always_inline int on_message(struct user_msghdr *message)
+static __always_inline int on_message(struct message *message)
 {
-	struct user_msghdr m;
-	struct cmsghdr head;
+	struct message m;
+	struct control head;
 
 	if (bpf_probe_read_user(&m, sizeof(m), message))
 		return 0;

@@ -16,10 +16,11 @@ static __always_inline __u64 sock_cookie(struct sock *sk)
 
 /*
  * One transition. What lies behind pointers is read once, before the ways part: the verifier searches the kernel's type
- * information for every load of a pointer (half a millisecond each at start).
+ * information for every load of a pointer, on each path that leads there (half a millisecond each at start).
  */
 struct change {
 	struct sock *sk;
+	struct net *net;
 	const struct tcp_sock *tp;
 	__u64 cookie;
 	__u64 inode; /* 0: not read, or there is no file */
@@ -30,19 +31,20 @@ struct change {
 
 static __always_inline void read_change(struct change *c)
 {
-	struct socket *socket;
+	const struct sock *sk = c->sk;
+	const struct socket_alloc *alloc;
 
 	c->cookie = sock_cookie(c->sk);
-	c->netns = c->sk->__sk_common.skc_net.net->ns.inum;
+	c->netns = c->net->ns.inum;
 	/*
 	 * Once in a socket's life, when it opens: it costs three cold cache lines. A child has no file yet, unless it is one
 	 * of fast open, accepted before it was established; its accept waits for this inode.
 	 */
 	if (c->new != TCP_SYN_SENT && c->new != TCP_LISTEN && c->old != TCP_SYN_RECV)
 		return;
-	socket = c->sk->sk_socket;
-	if (socket)
-		c->inode = socket->file->f_inode->i_ino; /* fault-proof */
+	alloc = (const void *)BPF_CORE_READ(sk, sk_socket);
+	if (alloc)
+		c->inode = BPF_CORE_READ(alloc, vfs_inode.i_ino);
 }
 
 /*
@@ -108,10 +110,10 @@ static __always_inline void on_open(const struct change *c)
 
 	if (!info)
 		return;
-	read_process(&info->owner.process);
+	read_process(&info->owner.process, true);
 	info->owner.attribution = listen ? SW_ATTR_LISTEN : SW_ATTR_CONNECT;
+	confirm_use(c->cookie, &info->owner.process);
 	info->direction = listen ? SW_DIR_LISTEN : SW_DIR_OUT;
-	confirm_use(c->cookie);
 	info->seq++;
 
 	r = reserve_by(&info->owner.process, true, &flag);
@@ -187,9 +189,24 @@ static __always_inline void begin_child(struct sock_info *info)
 		info->owner.attribution = SW_ATTR_LISTENER;
 }
 
+static __always_inline __u8 kind_of(int new)
+{
+	switch (new) {
+	case TCP_SYN_SENT:
+		return SW_REC_CONNECT;
+	case TCP_LISTEN:
+		return SW_REC_LISTEN;
+	case TCP_ESTABLISHED:
+		return SW_REC_ESTABLISHED;
+	default:
+		return SW_REC_STATE;
+	}
+}
+
 /*
- * ESTABLISHED, and any other transition when all are wanted. At ESTABLISHED the current task means nothing: the packet's
- * softirq ran on top of somebody. FIN_WAIT1 and LAST_ACK run in the caller of close or shutdown.
+ * ESTABLISHED, connect and listen of the kernel's own sockets (NFS: nobody owns them), and any other transition when all
+ * are wanted. At ESTABLISHED the current task means nothing: the packet's softirq ran on top of somebody. FIN_WAIT1 and
+ * LAST_ACK run in the caller of close or shutdown.
  */
 static __always_inline void on_progress(const struct change *c)
 {
@@ -218,7 +235,7 @@ static __always_inline void on_progress(const struct change *c)
 	if (begins)
 		info->opened_ns = r->time_ns;
 	fill_info(r, info);
-	r->kind = c->new == TCP_ESTABLISHED ? SW_REC_ESTABLISHED : SW_REC_STATE;
+	r->kind = kind_of(c->new);
 	if (c->new == TCP_FIN_WAIT1 || c->new == TCP_LAST_ACK)
 		r->tid = TASK_READ(compat_task(), pid);
 	bpf_ringbuf_submit(r, 0);
@@ -307,8 +324,10 @@ static __always_inline bool is_wanted(int old, int new)
 
 static __always_inline int on_state(struct sock *sk, int old, int new)
 {
-	struct change c = { .sk = sk, .old = old, .new = new };
+	struct change c = { .sk = sk, .net = sk->__sk_common.skc_net.net, .old = old, .new = new };
+	bool kernels;
 
+	barrier_var(c.net); /* else clang loads it where it is used */
 	if (legacy && old == TCP_LISTEN && new == TCP_SYN_RECV)
 		legacy_note_child(sk);
 	if (!is_wanted(old, new))
@@ -333,7 +352,9 @@ static __always_inline int on_state(struct sock *sk, int old, int new)
 		return 0;
 	}
 
-	if (new == TCP_SYN_SENT || new == TCP_LISTEN)
+	/* The subflow of an MPTCP socket is made by the kernel, in the caller of connect or listen. */
+	kernels = !c.flags && BPF_CORE_READ_BITFIELD(sk, sk_kern_sock);
+	if ((new == TCP_SYN_SENT || new == TCP_LISTEN) && !kernels)
 		on_open(&c);
 	else if (new == TCP_CLOSE)
 		on_close(&c);
