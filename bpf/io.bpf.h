@@ -3,11 +3,22 @@
  * First use takes over: a process that reads or writes a TCP socket it does not own becomes its owner. The hooks run in
  * the caller of every send and receive, so what matters is the cost of the usual case, the owner itself.
  *
- * Sends: sock_send_length (from 6.3), also for write, sendfile, splice and io_uring. Receives: tcp_rcv_space_adjust, also
- * for read, splice, io_uring and TCP_ZEROCOPY_RECEIVE; sock_recv_length would miss splice, and sees every other family.
+ * Sends: sock_send_length (from 6.3), also for write, sendfile, splice and io_uring. Before, the functions that all of
+ * these come to with the socket locked: tcp_sendmsg_locked, and do_tcp_sendpages for sendfile and splice. Receives:
+ * tcp_rcv_space_adjust, also for read, splice, io_uring and TCP_ZEROCOPY_RECEIVE; sock_recv_length would miss splice, and
+ * sees every other family.
  */
 #ifndef SOCKWATCH_IO_BPF_H
 #define SOCKWATCH_IO_BPF_H
+
+/* Of a hook, and known when it is compiled. */
+enum io_hook {
+	IO_ANY,
+	IO_LOCKED, /* runs with the socket locked, and so do all others of the same plan; nothing from 5.12 is needed */
+	IO_PROBE,  /* the same, and its pointers are not trusted; only with legacy */
+};
+
+#define IO_READ(how, pointer, field) ((how) == IO_PROBE ? BPF_CORE_READ(pointer, field) : (pointer)->field)
 
 /*
  * Two processes that use one socket in turn would make each call a change of owner. A process takes a socket over with
@@ -85,14 +96,16 @@ static __always_inline void tell_owner(struct sock *sk, const struct sock_info *
  * connection's first use is told, and user space, which knows the owner, drops what is no news. Nor is its use confirmed:
  * its cookie can be its listener's, so its storage is asked each time.
  */
-static __always_inline void on_use(struct change *c, bool mptcp)
+static __always_inline void on_use(struct change *c, bool mptcp, enum io_hook how)
 {
 	struct sock_info *info = sock_info(c);
 	struct sw_process me;
 	bool is_owner;
 
+	if (!info)
+		return;
 	/* Busy: somebody else is at it, on another CPU. The next use will do. */
-	if (!info || __sync_val_compare_and_swap(&info->busy, 0, 1))
+	if (how == IO_ANY && __sync_val_compare_and_swap(&info->busy, 0, 1))
 		return;
 	if (!mptcp)
 		update_owner(c->cookie, info);
@@ -101,30 +114,38 @@ static __always_inline void on_use(struct change *c, bool mptcp)
 		tell_owner(c->sk, info);
 	is_owner = info->owner.process.pid == me.pid && info->owner.process.start_ns == me.start_ns &&
 		   info->owner.attribution != SW_ATTR_LISTENER;
-	__sync_lock_test_and_set(&info->busy, 0);
+	if (how == IO_ANY)
+		__sync_lock_test_and_set(&info->busy, 0);
 	if (is_owner && !mptcp)
 		confirm_use(c->cookie, &me);
 }
 
-static __always_inline int on_io(struct sock *sk)
+static __always_inline int on_io(struct sock *sk, enum io_hook how)
 {
-	struct change c = { .sk = sk, .cookie = sk->__sk_common.skc_cookie.counter };
-	bool mptcp;
+	struct change c = { .sk = sk, .cookie = IO_READ(how, sk, __sk_common.skc_cookie.counter) };
+	__u16 protocol;
 
 	if (last_uses[c.cookie & (USES_MAX - 1)] == use_of_current(c.cookie))
 		return 0;
-	if (sk->sk_protocol != IPPROTO_TCP && sk->sk_protocol != IPPROTO_MPTCP)
+	protocol = IO_READ(how, sk, sk_protocol);
+	if (protocol != IPPROTO_TCP && protocol != IPPROTO_MPTCP)
 		return 0;
 	/* Kernel threads own nothing, and nobody owns the kernel's sockets (NFS sends in the caller of write). */
 	if (TASK_READ(compat_task(), flags) & PF_KTHREAD || BPF_CORE_READ_BITFIELD_PROBED(sk, sk_kern_sock))
 		return 0;
-	mptcp = sk->sk_protocol == IPPROTO_MPTCP;
-	c.cookie = sock_cookie(sk);
+	if (how != IO_PROBE)
+		c.cookie = sock_cookie(sk);
 	if (!c.cookie)
 		return 0;
-	c.old = c.new = sk->__sk_common.skc_state;
-	on_use(&c, mptcp);
+	c.old = c.new = IO_READ(how, sk, __sk_common.skc_state);
+	on_use(&c, protocol == IPPROTO_MPTCP, how);
 	return 0;
+}
+
+/* At the start of a send, which may turn out to be none: what is closed is no use, or opens first (fast open). */
+static __always_inline int on_send(struct sock *sk, enum io_hook how)
+{
+	return IO_READ(how, sk, __sk_common.skc_state) == TCP_CLOSE ? 0 : on_io(sk, how);
 }
 
 #endif

@@ -135,14 +135,50 @@ int legacy_sockops(struct bpf_sock_ops *ctx)
 SEC("tp_btf/sock_send_length")
 int BPF_PROG(io_send, struct sock *sk, int ret, int flags)
 {
-	return ret > 0 ? on_io(sk) : 0;
+	return ret > 0 ? on_io(sk, IO_ANY) : 0;
 }
 
+SEC("fentry/tcp_sendmsg_locked")
+int BPF_PROG(io_send_fentry, struct sock *sk)
+{
+	return on_send(sk, IO_LOCKED);
+}
+
+SEC("fentry/do_tcp_sendpages")
+int BPF_PROG(io_pages_fentry, struct sock *sk)
+{
+	return on_send(sk, IO_LOCKED);
+}
+
+SEC("fentry/mptcp_sendmsg")
+int BPF_PROG(io_mptcp_fentry, struct sock *sk)
+{
+	return on_send(sk, IO_ANY);
+}
+
+SEC("kprobe/tcp_sendmsg_locked")
+int BPF_KPROBE(io_send_kprobe, struct sock *sk)
+{
+	return on_send(sk, IO_PROBE);
+}
+
+SEC("kprobe/do_tcp_sendpages")
+int BPF_KPROBE(io_pages_kprobe, struct sock *sk)
+{
+	return on_send(sk, IO_PROBE);
+}
+
+/* Readers hold the lock; what reads in softirq (a stream parser of the kernel) has found it free. */
 SEC("tp_btf/tcp_rcv_space_adjust")
 int BPF_PROG(io_receive, struct sock *sk)
 {
-	/* Readers hold the lock; what reads in softirq (a stream parser of the kernel) has found it free. */
-	return sk->sk_lock.owned ? on_io(sk) : 0;
+	return sk->sk_lock.owned ? on_io(sk, IO_ANY) : 0;
+}
+
+SEC("tp_btf/tcp_rcv_space_adjust")
+int BPF_PROG(io_receive_legacy, struct sock *sk)
+{
+	return sk->sk_lock.owned ? on_io(sk, IO_LOCKED) : 0;
 }
 
 SEC("tp_btf/sched_process_fork")
@@ -188,6 +224,18 @@ int recvmsg_exit(struct trace_event_raw_sys_exit *ctx)
 	struct pt_regs *regs = (struct pt_regs *)bpf_task_pt_regs(bpf_get_current_task_btf());
 
 	return ctx->ret < 0 ? 0 : on_message((struct message *)PT_REGS_PARM2_CORE_SYSCALL(regs));
+}
+
+SEC("fexit/scm_detach_fds")
+int BPF_PROG(gift_fexit)
+{
+	return on_gift();
+}
+
+SEC("kretprobe/scm_detach_fds")
+int BPF_KRETPROBE(gift_kretprobe)
+{
+	return on_gift();
 }
 
 SEC("tracepoint/syscalls/sys_exit_pidfd_getfd")

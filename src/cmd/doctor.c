@@ -95,6 +95,8 @@ static const char *result(const struct bpf_hook *h)
 {
 	if (!h->error)
 		return "ok";
+	if (h->error == -ENOENT)
+		return "missing";
 	return h->error == -EPERM ? "refused" : strerror(-h->error);
 }
 

@@ -65,8 +65,9 @@ static void note_missing(struct plan *p)
 
 		if (!h->used || !h->error)
 			continue;
-		log_verbose("hook %s cannot be had (%s): not known then: %s", h->name, strerror(-h->error), h->purpose);
-		if (len < sizeof(p->missing))
+		log_verbose("hook %s cannot be had (%s)%s: %s", h->name, strerror(-h->error),
+			    h->replaced ? ", others stand in" : ": not known then", h->purpose);
+		if (!h->replaced && len < sizeof(p->missing))
 			len += snprintf(p->missing + len, sizeof(p->missing) - len, "%s%s", len ? ", " : "", h->name);
 	}
 }
@@ -221,7 +222,8 @@ static void name_missing(struct plan *p)
 	for (unsigned int i = 0; i < BPF_HOOKS; i++) {
 		const struct hook *h = &hook_table[i];
 
-		if (!h->legacy && (h->plans & BPF_PLAN_BIT(BPF_PLAN_TRACEPOINT)) && len < sizeof(p->missing))
+		if (h->kernels != HOOK_LEGACY && !h->instead_of && (h->plans & BPF_PLAN_BIT(BPF_PLAN_TRACEPOINT)) &&
+		    len < sizeof(p->missing))
 			len += snprintf(p->missing + len, sizeof(p->missing) - len, "%s%s", len ? ", " : "", h->name);
 	}
 }

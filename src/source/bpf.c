@@ -16,18 +16,21 @@
 
 #define KNOWN_BATCH 400 /* what the kernel gives with one read is at most 8 pages */
 
-/* libbpf has one print function for the process. */
+/* libbpf has one print function for the process, and only there it tells which program was refused. */
 static void (*log_fn)(bool verbose, const char *text);
+static char refused[BPF_OBJ_NAME_LEN * 2];
 
 static int print(enum libbpf_print_level level, const char *fmt, va_list args)
 {
-	char text[1024];
+	char text[1024], name[sizeof(refused)];
+	int end = 0;
 
-	if (!log_fn)
-		return 0;
 	vsnprintf(text, sizeof(text), fmt, args);
 	text[strcspn(text, "\n")] = 0;
-	log_fn(level != LIBBPF_WARN, text);
+	if (sscanf(text, "libbpf: prog '%31[^']': failed to load%n", name, &end) == 1 && end)
+		memcpy(refused, name, sizeof(refused));
+	if (log_fn)
+		log_fn(level != LIBBPF_WARN, text);
 	return 0;
 }
 
@@ -64,6 +67,7 @@ static int load(const struct bpf_config *config, const struct bpf_hook *hooks, b
 	int err;
 
 	log_fn = config->log;
+	refused[0] = '\0';
 	libbpf_set_print(print);
 	skel = sockwatch_bpf__open();
 	if (!skel)
@@ -80,7 +84,7 @@ static int load(const struct bpf_config *config, const struct bpf_hook *hooks, b
 	err = sockwatch_bpf__load(skel);
 	if (err) {
 		sockwatch_bpf__destroy(skel);
-		return err;
+		return err == -ESRCH ? -ENOENT : err; /* no such type, so no such tracepoint or function */
 	}
 	*ret = skel;
 	return 0;
@@ -151,16 +155,33 @@ static int try(const struct bpf_hook *hooks, unsigned int i, bool legacy, const 
 	return err;
 }
 
+static bool suits(const struct hook *h, bool legacy)
+{
+	return h->kernels != (legacy ? HOOK_MODERN : HOOK_LEGACY);
+}
+
+/* The error that needs no attempt to be known; -ENODATA: none. */
+static int foretell(const struct hook *h, bool legacy)
+{
+	if (legacy && h->kernels == HOOK_MISSED)
+		return -EOPNOTSUPP;
+	if (h->way == HOOK_LIBBPF && h->category && pseudofs__lacks_tracepoint(h->category, h->event))
+		return -ENOENT;
+	return -ENODATA;
+}
+
 void bpf_source__survey(struct bpf_hook *hooks, const struct bpf_config *config)
 {
 	bool legacy = false;
 
 	bpf_source__hooks(hooks);
 	for (unsigned int i = 0; i < BPF_HOOKS; i++) {
-		if (hook_table[i].legacy && !legacy)
+		const struct hook *h = &hook_table[i];
+
+		if (!suits(h, legacy) || (h->instead_of && !hooks[h->instead_of].error))
 			continue;
 		hooks[i].used = true;
-		hooks[i].error = try(hooks, i, legacy, config);
+		hooks[i].error = legacy && h->kernels == HOOK_MISSED ? -EOPNOTSUPP : try(hooks, i, legacy, config);
 		if (i != HOOK_STATE || !hooks[i].error || try(hooks, i, true, config))
 			continue;
 		hooks[i].error = 0;
@@ -184,52 +205,90 @@ static int attach_all(struct bpf_source *b, struct bpf_hook *hooks)
 	return 0;
 }
 
+void bpf_source__replace(struct bpf_hook *hooks, unsigned int i, enum bpf_plan plan, bool legacy)
+{
+	for (unsigned int j = i + 1; j < BPF_HOOKS; j++) {
+		const struct hook *h = &hook_table[j];
+
+		if (h->instead_of != i || !(h->plans & BPF_PLAN_BIT(plan)) || !suits(h, legacy))
+			continue;
+		hooks[j].used = true;
+		hooks[i].replaced = true;
+	}
+}
+
 void bpf_source__use_plan(struct bpf_hook *hooks, enum bpf_plan plan, bool legacy)
 {
 	for (unsigned int i = 0; i < BPF_HOOKS; i++) {
-		hooks[i].used = (hook_table[i].plans & BPF_PLAN_BIT(plan)) && (legacy || !hook_table[i].legacy);
+		const struct hook *h = &hook_table[i];
+
+		hooks[i].used = (h->plans & BPF_PLAN_BIT(plan)) && suits(h, legacy) && !h->instead_of;
+		hooks[i].replaced = false;
 		hooks[i].error = -ENODATA;
+	}
+	for (unsigned int i = 0; i < BPF_HOOKS; i++) {
+		hooks[i].error = hooks[i].used ? foretell(&hook_table[i], legacy) : -ENODATA;
+		if (hooks[i].error != -ENODATA)
+			bpf_source__replace(hooks, i, plan, legacy);
 	}
 }
 
-/* Leave out what the kernel refuses. 0, or the -errno of a hook that is required. */
-static int leave_out(const struct bpf_config *config, struct bpf_hook *hooks, bool legacy)
+/* The hook whose program the last load failed with; BPF_HOOKS: all can be loaded, each alone. */
+static unsigned int find_refused(const struct bpf_config *config, const struct bpf_hook *hooks, bool legacy)
 {
-	for (unsigned int i = 0; i < BPF_HOOKS; i++) {
-		int err = hooks[i].used ? try(hooks, i, legacy, config) : 0;
+	const bool named = refused[0];
 
-		if (!err)
+	for (unsigned int i = 0; i < BPF_HOOKS; i++) {
+		if (!hooks[i].used || hooks[i].error != -ENODATA)
 			continue;
-		hooks[i].error = err;
-		if (hooks[i].required)
-			return err;
+		if (named ? !strcmp(hook_table[i].program, refused) : try(hooks, i, legacy, config) != 0)
+			return i;
 	}
-	return 0;
+	return BPF_HOOKS;
+}
+
+/* The surest sign of a kernel from before 5.11; what 5.11 lacks is found by loading. */
+static bool lacks_trusted_task(void)
+{
+	const struct bpf_insn call[] = {
+		{ .code = BPF_JMP | BPF_CALL, .imm = BPF_FUNC_get_current_task_btf },
+		{ .code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0 },
+		{ .code = BPF_JMP | BPF_EXIT },
+	};
+	int fd = bpf_prog_load(BPF_PROG_TYPE_RAW_TRACEPOINT, NULL, "Dual BSD/GPL", call, 3, NULL);
+
+	if (fd >= 0)
+		close(fd);
+	return fd == -EINVAL;
 }
 
 /*
- * One object with everything; if the kernel refuses it, the legacy one; if that too, the same two again without the hooks
- * that it refuses.
+ * One object with everything. A hook that the kernel refuses is left out, with the others of its program, and what stands
+ * in for it is taken; where it cannot be left out, all is tried again as on old kernels.
  */
 static int load_best(const struct bpf_config *config, enum bpf_plan plan, struct bpf_hook *hooks,
 		     struct bpf_source *ret)
 {
-	int err = 0;
+	bool legacy = lacks_trusted_task();
 
-	for (unsigned int step = 0; step < 4; step++) {
-		bool legacy = step & 1;
+	bpf_source__use_plan(hooks, plan, legacy);
+	for (;;) {
+		int err = load(config, hooks, legacy, &ret->skel);
+		unsigned int i = err ? find_refused(config, hooks, legacy) : BPF_HOOKS;
 
-		if (legacy && err == -EPERM) /* it is not that it cannot */
-			continue;
-		bpf_source__use_plan(hooks, plan, legacy);
-		err = step < 2 ? 0 : leave_out(config, hooks, legacy);
-		if (!err)
-			err = load(config, hooks, legacy, &ret->skel);
 		ret->legacy = legacy;
-		if (!err)
-			return 0;
+		if (i == BPF_HOOKS)
+			return err;
+		if (hooks[i].required && !legacy && err != -EPERM) { /* then it is not that it cannot */
+			legacy = true;
+			bpf_source__use_plan(hooks, plan, legacy);
+			continue;
+		}
+		hooks[i].error = err;
+		if (hooks[i].required)
+			return err;
+		bpf_source__replace(hooks, i, plan, legacy);
 	}
-	return err;
 }
 
 /* Trampolines are refused before the kernel looks at what they are for: an id that is no function's is answer enough. */

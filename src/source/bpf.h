@@ -32,8 +32,9 @@ struct bpf_hook {
 	const char *name, *purpose; /* as in the hook table */
 	bool required;
 	unsigned int plans;
-	bool used; /* part of the plan as this kernel needs it */
-	int error; /* 0: attached; -ENODATA: not tried; -errno */
+	bool used;     /* part of the plan as this kernel needs it */
+	bool replaced; /* it cannot be had, and others that are used stand in for it */
+	int error;     /* 0: attached; -ENODATA: not tried; -errno */
 };
 
 /* Set *ret_hooks to the hooks of the table, BPF_HOOKS of them, none used or tried. */

@@ -37,6 +37,8 @@ struct bpf_source *bpf_source__make(void);
 int bpf_source__hear(struct bpf_source *b, bool all_states);
 /* Mark as used the hooks that the plan has. */
 void bpf_source__use_plan(struct bpf_hook *hooks, enum bpf_plan plan, bool legacy);
+/* Hook i cannot be had: mark as used what the plan has instead. */
+void bpf_source__replace(struct bpf_hook *hooks, unsigned int i, enum bpf_plan plan, bool legacy);
 /* The programs with their maps, as bytes. */
 const void *bpf_source__object(size_t *ret_size);
 

@@ -186,7 +186,7 @@ static int program_of(const struct bpf_link *link)
 	return err ? err : bpf_prog_get_fd_by_id(info.prog_id);
 }
 
-static int open_hooks(struct bpf_source *b, int dir_fd, struct bpf_hook *hooks)
+static int open_hooks(struct bpf_source *b, int dir_fd, enum bpf_plan plan, struct bpf_hook *hooks)
 {
 	int err = open_link(dir_fd, KNOWN, &b->known);
 
@@ -198,6 +198,8 @@ static int open_hooks(struct bpf_source *b, int dir_fd, struct bpf_hook *hooks)
 			b->program_fds[i] = program_of(b->links[i]);
 		if (hooks[i].required)
 			err = hooks[i].error;
+		if (hooks[i].error)
+			bpf_source__replace(hooks, i, plan, b->legacy);
 	}
 	return err;
 }
@@ -251,7 +253,7 @@ static int open_all(struct bpf_source *b, int dir_fd, struct bpf_hook *hooks)
 	bpf_source__use_plan(hooks, plan, b->legacy);
 	err = open_maps(b, dir_fd);
 	b->memory_fd = b->owners_fd;
-	return err ? err : open_hooks(b, dir_fd, hooks);
+	return err ? err : open_hooks(b, dir_fd, plan, hooks);
 }
 
 static int join(struct bpf_source *b, const struct bpf_config *config, struct bpf_hook *hooks)

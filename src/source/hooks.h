@@ -15,24 +15,36 @@ enum hook_way {
 	HOOK_CGROUP,	 /* on the root of cgroup v2 */
 };
 
+/* Those where the programs run with "legacy" (bpf/compat.bpf.h), or the others. */
+enum hook_kernels {
+	HOOK_ALL,
+	HOOK_LEGACY,
+	HOOK_MODERN,
+	HOOK_MISSED, /* the others too, but it is named as missing with legacy */
+};
+
 struct hook {
 	const char *name;    /* "tp_btf/inet_sock_set_state" */
 	const char *purpose; /* "connect, listen, established and close of every TCP socket" */
 	const char *program; /* of the skeleton; two hooks may share one: then they stand side by side */
 	enum hook_way way;
-	const char *category, *event; /* of HOOK_TRACEPOINT */
-	unsigned int plans;	      /* a bit for each enum bpf_plan it is part of */
-	bool required;		      /* without it there is no such plan */
-	bool legacy;		      /* only where the programs run with "legacy" (bpf/compat.bpf.h) */
+	/* Of HOOK_TRACEPOINT; of another, the tracepoint without which there is no need to try. */
+	const char *category, *event;
+	unsigned int plans; /* a bit for each enum bpf_plan it is part of */
+	bool required;	    /* without it there is no such plan */
+	enum hook_kernels kernels;
+	unsigned int instead_of; /* stands in for that hook, which comes before it; 0: for none */
 };
 
-#define BPF_HOOKS 23
+#define BPF_HOOKS 31
 
 /* Attached from the last to the first: the state hook is the first. */
 extern const struct hook hook_table[BPF_HOOKS];
 
 #define HOOK_STATE	0 /* its program cannot be loaded where legacy is needed */
 #define HOOK_ADOPT	1
+#define HOOK_SEND	12
+#define HOOK_MESSAGE	27
 #define BPF_PLAN_BIT(p) (1U << (p))
 
 /* "fentry", "kprobe", "tracepoint" */

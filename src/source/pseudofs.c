@@ -63,10 +63,23 @@ int pseudofs__open_cgroup2(void)
 	return fd < 0 ? -errno : fd;
 }
 
+static int open_tracefs(void)
+{
+	return open_fs("tracefs", TRACEFS_MAGIC, "/sys/kernel/tracing", "/sys/kernel/debug/tracing");
+}
+
+bool pseudofs__lacks_tracepoint(const char *category, const char *event)
+{
+	_cleanup_close_ int root = open_tracefs();
+	char path[128];
+
+	snprintf(path, sizeof(path), "events/%s/%s", category, event);
+	return root >= 0 && faccessat(root, path, F_OK, 0) && errno == ENOENT;
+}
+
 static int read_id(const char *category, const char *event, uint64_t *ret)
 {
-	_cleanup_close_ int root =
-		open_fs("tracefs", TRACEFS_MAGIC, "/sys/kernel/tracing", "/sys/kernel/debug/tracing");
+	_cleanup_close_ int root = open_tracefs();
 	_cleanup_close_ int fd = -1;
 	char path[128], text[32];
 	ssize_t n;

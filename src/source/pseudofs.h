@@ -3,12 +3,17 @@
 #ifndef SOCKWATCH_SOURCE_PSEUDOFS_H
 #define SOCKWATCH_SOURCE_PSEUDOFS_H
 
+#include <stdbool.h>
+
 /*
  * A perf event of the tracepoint category:event, for a BPF program to be attached to. The descriptor, or -errno: -ENOENT
  * the kernel has no such tracepoint or no tracefs, -EPERM no privilege (CAP_PERFMON; CAP_SYS_ADMIN where tracefs is not
  * mounted).
  */
 int pseudofs__open_tracepoint(const char *category, const char *event);
+
+/* It is certain that the kernel has no such tracepoint. False also where tracefs cannot be read. */
+bool pseudofs__lacks_tracepoint(const char *category, const char *event);
 
 /* The root of the cgroup v2 hierarchy, O_PATH or better. The descriptor, or -errno (-ENOENT: the kernel has none). */
 int pseudofs__open_cgroup2(void);

@@ -49,6 +49,17 @@ void live__start(struct live *l, const char *const *args)
 	stream__wait_sync(l->stream, 0);
 }
 
+void live__needs_hook(struct live *l, const char *hook)
+{
+	const json_t *sync = stream__at(l->stream, stream__wait_sync(l->stream, 0));
+	const char *missing = update__text(sync, "missing_hooks");
+
+	if (!strstr(missing, hook))
+		return;
+	print_message("this kernel lacks hooks of plan %s: %s\n", update__text(sync, "plan"), missing);
+	skip();
+}
+
 struct actor *live__keep(struct live *l, struct actor *actor)
 {
 	assert_true(l->more_count < LIVE_ACTORS);

@@ -41,6 +41,8 @@ int live__teardown(void **state);
 
 /* Start the stream and wait for its sync. */
 void live__start(struct live *l, const char *const *args);
+/* Skip the test, saying so, when the stream that has started names this hook, a part of its name, as missing. */
+void live__needs_hook(struct live *l, const char *hook);
 /* Free the actor with the test. Returns it. */
 struct actor *live__keep(struct live *l, struct actor *actor);
 struct actor *live__spawn(struct live *l, const char *comm);

@@ -160,22 +160,11 @@ static void listener_closes_with_children_nobody_accepted_T13(void **state)
 	live__finish(l);
 }
 
-/* Plan tracepoint has a hook of its own for io_uring, which kernels before 6.0 do not offer as it needs it. */
-static void need_ring_hook(struct live *l)
-{
-	const json_t *sync = stream__at(l->stream, stream__wait_sync(l->stream, 0));
-	const char *missing = update__text(sync, "missing_hooks");
-
-	if (!strstr(missing, "io_uring"))
-		return;
-	print_message("this kernel lacks hooks that the plan has for io_uring: %s\n", missing);
-	skip();
-}
-
 /* By a worker, which is not the listener's owner. */
 static void accept_by_ring(struct live *l, enum actor_ring ring, bool wait)
 {
-	need_ring_hook(l);
+	/* Plan tracepoint has a hook of its own for it, which kernels before 6.0 do not offer as it needs it. */
+	live__needs_hook(l, "io_uring");
 	struct actor_reply listener = listen_on(l, "127.0.0.1"), client, child;
 	struct actor *worker = live__fork(l, l->server);
 

@@ -6,6 +6,8 @@
 #include <sys/socket.h>
 
 #define PORT 7300
+/* Plan tracepoint knows no other for sends, and plan kprobe none from 5.11 on; the kernel has it from 6.3. */
+#define SENDS "sock_send_length"
 
 /* A connection that has been told, and a child of its accepter. */
 struct shared {
@@ -53,10 +55,12 @@ static void child_takes_over(struct live *l, enum actor_way way, bool sends)
 {
 	struct shared s = share(l);
 
-	if (sends)
+	if (sends) {
+		live__needs_hook(l, SENDS);
 		send_to(l, &s, way);
-	else
+	} else {
 		receive_from(l, &s, way);
+	}
 	expect_owner(l, s.from, &s.pair.child.end, s.other, l->server);
 	/* It stays so: what it does later is no news, nor is that the client is the client. */
 	send_to(l, &s, ACTOR_CALL);
@@ -132,6 +136,7 @@ static void child_takes_over_a_connection_that_was_made(void **state)
 	size_t from = live__expect_opening(l, 0, &p) + 1;
 	struct actor *other = live__fork(l, l->client);
 
+	live__needs_hook(l, SENDS);
 	actor_must(other, .op = ACTOR_SEND, .fd = p.client.fd, .bytes = 1);
 	expect_owner(l, from, &p.client.end, other, l->client);
 	live__assert_history(l, p.client.end.cookie, "connect established owner");
@@ -159,6 +164,7 @@ static void two_users_in_turn_are_told_a_few_times(void **state)
 	struct shared s = share(l);
 	char history[512];
 
+	live__needs_hook(l, SENDS);
 	for (int i = 0; i < 400; i++) {
 		struct actor *user = i % 2 ? l->server : s.other;
 
@@ -185,6 +191,7 @@ static void user_that_goes_on_alone_is_told(void **state)
 	struct shared s = share(l);
 	size_t index = 0;
 
+	live__needs_hook(l, SENDS);
 	actor_must(s.other, .op = ACTOR_SEND, .fd = s.pair.child.fd, .bytes = 1);
 	index = expect_owner(l, s.from, &s.pair.child.end, s.other, l->server);
 	for (int i = 0; i < 300 && stream__matches(l->stream, is_owner_of, &s.pair.child.end.cookie) < 2; i++) {
@@ -202,6 +209,7 @@ static void passed_socket_is_its_users_T3(void **state)
 	struct actor *other = live__spawn(l, "live-other");
 	size_t from = live__expect_opening(l, 0, &p) + 1;
 
+	live__needs_hook(l, SENDS);
 	actor_send(other, .op = ACTOR_TAKE);
 	actor_must(l->server, .op = ACTOR_PASS, .fd = p.child.fd, .pid = other->pid);
 	struct actor_reply taken = actor__reply(other);
@@ -220,6 +228,7 @@ static void socket_got_by_pidfd_is_its_users_T3(void **state)
 	size_t from = live__expect_opening(l, 0, &p) + 1;
 	struct actor_reply got = actor_must(other, .op = ACTOR_GETFD, .fd = p.client.fd, .pid = l->client->pid);
 
+	live__needs_hook(l, SENDS);
 	actor_must(other, .op = ACTOR_SEND, .fd = got.fd, .bytes = 1);
 	expect_owner(l, from, &p.client.end, other, l->client);
 	live__finish(l);
@@ -272,6 +281,7 @@ static void connection_older_than_the_stream_is_its_users_T1(void **state)
 	size_t from;
 
 	live__start(l, NULL);
+	live__needs_hook(l, SENDS);
 	from = live_expect(l, 0, .event = "existing", .end = &p.client.end, .who = l->client, .attribution = "holder");
 	actor_must(l->client, .op = ACTOR_SEND, .fd = p.client.fd, .bytes = 1);
 	actor_must(other, .op = ACTOR_SEND, .fd = p.client.fd, .bytes = 1);
@@ -292,8 +302,11 @@ static void mptcp_connection_is_its_users(void **state)
 
 	listener = actor_try(l->server, .op = ACTOR_LISTEN, .address = "127.0.0.1", .port = PORT,
 			     .protocol = IPPROTO_MPTCP);
-	if (listener.result < 0)
-		skip(); /* no MPTCP in this kernel */
+	if (listener.result < 0) {
+		print_message("this kernel has no MPTCP, or net.mptcp.enabled is 0\n");
+		skip();
+	}
+	live__needs_hook(l, SENDS);
 	client = actor_must(l->client, .op = ACTOR_CONNECT, .address = "127.0.0.1", .port = PORT,
 			    .protocol = IPPROTO_MPTCP);
 	child = actor_must(l->server, .op = ACTOR_ACCEPT, .fd = listener.fd);
