@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "cmd/privileges.h"
 #include "source/bpf_pin.h"
+#include "source/pseudofs.h"
 
 #define INIT_PID_NAMESPACE 0xeffffffcU /* PROC_PID_INIT_INO, include/linux/proc_ns.h */
 
@@ -32,16 +33,45 @@ bool plan__have_btf(void)
 	return fd >= 0 && read(fd, &magic, sizeof(magic)) == sizeof(magic) && magic == BTF_MAGIC;
 }
 
+/* Without one of these no program can be loaded and attached; the others only narrow what is seen. */
+static const char *missing_to_load(char *text, size_t size)
+{
+	static const char *const loading[] = { "CAP_BPF", "CAP_PERFMON" };
+	size_t count, len = 0;
+	const struct privilege *p = privileges__look(&count);
+
+	text[0] = '\0';
+	for (size_t i = 0; i < count; i++) {
+		for (size_t j = 0; j < sizeof(loading) / sizeof(loading[0]); j++) {
+			if (!p[i].have && !strcmp(p[i].name, loading[j]) && len < size)
+				len += snprintf(text + len, size - len, "%s%s", len ? ", " : "", p[i].name);
+		}
+	}
+	return text;
+}
+
+/* Whoever may load programs is not refused for want of another capability, if it is for the memory. */
+static bool lacks_capability(int err)
+{
+	char text[64];
+
+	return (err == -EPERM || err == -EACCES) &&
+	       (missing_to_load(text, sizeof(text))[0] || !bpf_source__map_is_refused());
+}
+
 const char *plan__explain(int err, char *text, size_t size)
 {
 	char missing[160];
 
-	privileges__missing(missing, sizeof(missing));
-	if ((err == -EPERM || err == -EACCES) && missing[0])
+	if (privileges__missing(missing, sizeof(missing))[0] && lacks_capability(err))
 		snprintf(text, size, "missing: %s; run it as root, or give it these capabilities", missing);
 	else if (!plan__have_btf())
 		snprintf(text, size, "the kernel has no type information (%s): it needs CONFIG_DEBUG_INFO_BTF=y",
 			 BTF_PATH);
+	else if (pseudofs__is_confidential())
+		snprintf(text, size,
+			 "the kernel is locked down (lockdown=confidentiality), which forbids programs to read its "
+			 "memory");
 	else if (err == -ENOMEM || (err == -EPERM && bpf_source__map_is_refused()))
 		snprintf(text, size,
 			 "no memory that may be locked: on kernels before 5.11 raise RLIMIT_MEMLOCK (ulimit -l "
@@ -192,25 +222,14 @@ static int start_programs(const struct options *options, struct plan *ret)
 	return err ? start_own(options, ret) : 0;
 }
 
-/* Without one of these no program can be loaded and attached; the others only narrow what is seen. */
 static const char *explain_none(int err, char *text, size_t size)
 {
-	static const char *const loading[] = { "CAP_BPF", "CAP_PERFMON" };
-	size_t count, len = 0;
-	const struct privilege *p = privileges__look(&count);
+	size_t len;
 
-	if (err != -EPERM && err != -EACCES)
+	if ((err != -EPERM && err != -EACCES) || !missing_to_load(text, size)[0])
 		return plan__explain(err, text, size);
-	for (size_t i = 0; i < count; i++) {
-		for (size_t j = 0; j < sizeof(loading) / sizeof(loading[0]); j++) {
-			if (!p[i].have && !strcmp(p[i].name, loading[j]) && len < size)
-				len += snprintf(text + len, size - len, "%s%s", len ? ", " : "", p[i].name);
-		}
-	}
-	if (!len)
-		return plan__explain(err, text, size);
-	if (len < size)
-		snprintf(text + len, size - len, " missing");
+	len = strlen(text);
+	snprintf(text + len, size - len, " missing");
 	return text;
 }
 

@@ -14,7 +14,8 @@
 #include "source/pseudofs.h"
 #include "sockwatch.skel.h"
 
-#define KNOWN_BATCH 400 /* what the kernel gives with one read is at most 8 pages */
+#define MANY_ENTRIES (1024 * 1024) /* of a map that takes as much as ours */
+#define KNOWN_BATCH  400	   /* what the kernel gives with one read is at most 8 pages */
 
 /* libbpf has one print function for the process, and only there it tells which program was refused. */
 static void (*log_fn)(bool verbose, const char *text);
@@ -310,16 +311,21 @@ static int probe_trampolines(void)
 	return fd == -EPERM ? -EPERM : 0;
 }
 
-bool bpf_source__map_is_refused(void)
+static bool can_make_map(uint32_t entries)
 {
-	int fd = bpf_map_create(BPF_MAP_TYPE_ARRAY, NULL, sizeof(uint32_t), sizeof(uint32_t), 1, NULL);
-
-	uint32_t id;
+	int fd = bpf_map_create(BPF_MAP_TYPE_ARRAY, NULL, sizeof(uint32_t), sizeof(uint32_t), entries, NULL);
 
 	if (fd >= 0)
 		close(fd);
-	/* A filter that refuses the whole system call refuses this too, which takes no memory. */
-	return fd < 0 && bpf_map_get_next_id(0, &id) != -EPERM;
+	return fd >= 0;
+}
+
+bool bpf_source__map_is_refused(void)
+{
+	uint32_t id;
+
+	/* A filter that refuses the whole system call refuses the last one too, which takes no memory. */
+	return !can_make_map(MANY_ENTRIES) && (can_make_map(1) || bpf_map_get_next_id(0, &id) != -EPERM);
 }
 
 int bpf_source__probe(enum bpf_plan plan)

@@ -42,7 +42,7 @@ void bpf_source__hooks(struct bpf_hook *ret_hooks);
 /* Load and attach each hook alone, and take it down again; "used" are those that this kernel has a use for. */
 void bpf_source__survey(struct bpf_hook *ret_hooks, const struct bpf_config *config);
 
-/* Whether even the smallest map is refused: with the privilege for it, for want of memory that may be locked. */
+/* Whether a map is refused for its size or, with the privilege for it, at all: for want of memory that may be locked. */
 bool bpf_source__map_is_refused(void);
 
 /* What is known without loading anything: 0, it may work; -errno, there is no such plan here. */

@@ -7,6 +7,7 @@
 #include <linux/perf_event.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/mount.h>
 #include <sys/syscall.h>
 #include <sys/vfs.h>
@@ -111,4 +112,16 @@ int pseudofs__open_tracepoint(const char *category, const char *event)
 	/* Any CPU number will do: a BPF program on a tracepoint event runs on all of them. */
 	fd = syscall(SYS_perf_event_open, &attr, -1, 0, -1, PERF_FLAG_FD_CLOEXEC);
 	return fd < 0 ? -errno : fd;
+}
+
+bool pseudofs__is_confidential(void)
+{
+	_cleanup_close_ int root =
+		open_fs("securityfs", SECURITYFS_MAGIC, "/sys/kernel/security", "/sys/kernel/security");
+	_cleanup_close_ int fd = root < 0 ? -1 : openat(root, "lockdown", O_RDONLY | O_CLOEXEC);
+	char text[64];
+	ssize_t n = fd < 0 ? 0 : read(fd, text, sizeof(text) - 1);
+
+	text[n > 0 ? n : 0] = '\0';
+	return strstr(text, "[confidentiality]");
 }

@@ -18,4 +18,7 @@ bool pseudofs__lacks_tracepoint(const char *category, const char *event);
 /* The root of the cgroup v2 hierarchy, O_PATH or better. The descriptor, or -errno (-ENOENT: the kernel has none). */
 int pseudofs__open_cgroup2(void);
 
+/* The kernel is locked down to confidentiality: even root must not read its memory. False also where that cannot be read. */
+bool pseudofs__is_confidential(void);
+
 #endif

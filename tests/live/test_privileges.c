@@ -18,6 +18,7 @@
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -47,7 +48,7 @@ static int own_mounts(const struct confinement *c)
 
 	if (unshare(CLONE_NEWNS) || mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL))
 		return -1;
-	if (c->tracefs && mount("tracefs", TRACING, "tracefs", 0, NULL))
+	if (c->tracefs && mount("tracefs", TRACING, "tracefs", 0, NULL) && errno != EBUSY) /* it is there */
 		return -1;
 	if (!c->readonly)
 		return 0;
@@ -57,8 +58,11 @@ static int own_mounts(const struct confinement *c)
 /* As systemd does it for DynamicUser= with AmbientCapabilities=. */
 static int confine(void *ctx)
 {
+	const struct rlimit unlimited = { RLIM_INFINITY, RLIM_INFINITY };
 	const struct confinement *c = ctx;
 
+	/* As the unit has it, for kernels before 5.11; where that is not allowed, on later ones, it is not needed. */
+	setrlimit(RLIMIT_MEMLOCK, &unlimited);
 	if (own_mounts(c) || prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0))
 		return -1;
 	capng_clear(CAPNG_SELECT_BOTH);
