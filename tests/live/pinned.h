@@ -17,7 +17,7 @@ int pinned__setup(void **state);
 int pinned__teardown(void **state);
 #define pinned_test(name) cmocka_unit_test_setup_teardown(name, pinned__setup, pinned__teardown)
 
-/* sockwatch pin, with more arguments or NULL; must succeed. */
+/* sockwatch pin, with more arguments or NULL; must succeed, but on kernels that cannot keep it the test is skipped. */
 void pinned__pin(const char *const *more);
 void pinned__unpin(void);
 
