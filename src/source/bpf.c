@@ -52,10 +52,41 @@ static struct bpf_program *program_of(const struct sockwatch_bpf *skel, unsigned
 	return bpf_object__find_program_by_name(skel->obj, hook_table[i].program);
 }
 
+/* The kernel has this helper, one without arguments. True also when nothing may be loaded. */
+static bool knows_helper(enum bpf_func_id helper)
+{
+	const struct bpf_insn call[] = {
+		{ .code = BPF_JMP | BPF_CALL, .imm = helper },
+		{ .code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0 },
+		{ .code = BPF_JMP | BPF_EXIT },
+	};
+	int fd = bpf_prog_load(BPF_PROG_TYPE_RAW_TRACEPOINT, NULL, "Dual BSD/GPL", call, 3, NULL);
+
+	if (fd >= 0)
+		close(fd);
+	return fd != -EINVAL;
+}
+
+/*
+ * Up to 6.0 the kernel warns, once and with a backtrace, of a program at a kprobe or tracepoint that allocates an entry of
+ * a map: its entries are then allocated with it. The helper came with the allocator that put an end to that.
+ */
+static void allocate_now(struct sockwatch_bpf *skel, bool legacy)
+{
+	if (knows_helper(BPF_FUNC_ktime_get_tai_ns))
+		return;
+	bpf_map__set_map_flags(skel->maps.tasks, 0);
+	if (!legacy) /* there is no program that uses the others at a kprobe */
+		return;
+	bpf_map__set_map_flags(skel->maps.claims, 0);
+	bpf_map__set_map_flags(skel->maps.legacy_sockets, 0);
+}
+
 /* Maps of the way that is not gone are not made. */
 static void choose_maps(struct sockwatch_bpf *skel, bool legacy)
 {
 	skel->rodata->legacy = legacy;
+	allocate_now(skel, legacy);
 	bpf_map__set_autocreate(skel->maps.sockets, !legacy);
 	bpf_map__set_autocreate(skel->maps.legacy_sockets, legacy);
 	bpf_map__set_autocreate(skel->maps.legacy_children, legacy);
@@ -248,21 +279,6 @@ static unsigned int find_refused(const struct bpf_config *config, const struct b
 	return BPF_HOOKS;
 }
 
-/* The surest sign of a kernel from before 5.11; what 5.11 lacks is found by loading. */
-static bool lacks_trusted_task(void)
-{
-	const struct bpf_insn call[] = {
-		{ .code = BPF_JMP | BPF_CALL, .imm = BPF_FUNC_get_current_task_btf },
-		{ .code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0 },
-		{ .code = BPF_JMP | BPF_EXIT },
-	};
-	int fd = bpf_prog_load(BPF_PROG_TYPE_RAW_TRACEPOINT, NULL, "Dual BSD/GPL", call, 3, NULL);
-
-	if (fd >= 0)
-		close(fd);
-	return fd == -EINVAL;
-}
-
 /*
  * One object with everything. A hook that the kernel refuses is left out, with the others of its program, and what stands
  * in for it is taken; where it cannot be left out, all is tried again as on old kernels.
@@ -270,7 +286,8 @@ static bool lacks_trusted_task(void)
 static int load_best(const struct bpf_config *config, enum bpf_plan plan, struct bpf_hook *hooks,
 		     struct bpf_source *ret)
 {
-	bool legacy = lacks_trusted_task();
+	/* The surest sign of a kernel from before 5.11; what 5.11 lacks is found by loading. */
+	bool legacy = !knows_helper(BPF_FUNC_get_current_task_btf);
 
 	bpf_source__use_plan(hooks, plan, legacy);
 	for (;;) {

@@ -134,8 +134,15 @@ int bpf_pin__keep(struct bpf_source *b, int dir_fd, enum bpf_plan plan)
 	if (!err)
 		err = keep_link(b->known, dir_fd, KNOWN);
 	for (unsigned int i = 0; !err && i < BPF_HOOKS; i++) {
-		if (b->links[i])
-			err = keep_link(b->links[i], dir_fd, hook_table[i].name);
+		if (!b->links[i])
+			continue;
+		err = keep_link(b->links[i], dir_fd, hook_table[i].name);
+		if (err != -EINVAL || hook_table[i].required)
+			continue;
+		/* Up to 5.14 the kernel keeps no perf event: whoever joins names the hook as missing. */
+		bpf_link__destroy(b->links[i]);
+		b->links[i] = NULL;
+		err = 0;
 	}
 	return err ? err : write_about(b, dir_fd, plan);
 }
