@@ -261,6 +261,7 @@ ifneq ($(if $(KERNELS),$(findstring arm64,$(KERNELS)),arm64),)
 	@$(MAKE) ARCH=arm64 programs
 endif
 	@BUILD=$(B) UPDATE_README=$(UPDATE_README) tests/vm/matrix $(KERNELS)
+	@BUILD=$(B) tests/vm/boots $(KERNELS)
 
 bench: test-deps
 	@$(MAKE) all $(TOOLS)
