@@ -111,17 +111,20 @@ int model__each_dirty(struct model *m, int (*fn)(void *ctx, uint32_t pid, uint64
 
 /* ---- lists of holders */
 
-static void watch(const struct model *m, struct process *p, bool shares)
+/* What it closed between the look that found this and now was not told: it is looked at once more. */
+static void watch(struct model *m, struct process *p, bool shares)
 {
 	if (p->watched && (p->shares || !shares))
 		return;
+	if (shares)
+		note_dirty(m, p->pid, p->start_ticks);
 	p->watched = true;
 	p->shares |= shares;
 	if (m->config.watch)
 		m->config.watch(m->config.ctx, p->pid, p->shares);
 }
 
-void holders__listed(const struct model *m, const struct sock *s)
+void holders__listed(struct model *m, const struct sock *s)
 {
 	bool shared = false;
 
@@ -215,6 +218,37 @@ static int list_owner(struct model *m, struct sock *s)
 	return add(m, s, s->owner, -1);
 }
 
+struct process *holders__of_listener(struct model *m, const struct sock *child, struct process *said)
+{
+	struct process *owner;
+	bool his;
+
+	if (!said->left || !sockets__came_in(m, child, said, &his, &owner) || his || !owner)
+		return said;
+	process_table__put(m->processes, said);
+	return process__ref(owner);
+}
+
+void holders__handed_over(struct model *m, const struct sock *s, struct process *prev, uint64_t time_ns)
+{
+	struct update u = { .event = EV_OWNER, .time_ns = time_ns, .prev_owner = prev };
+	struct sock *child;
+	size_t pos = 0;
+
+	if (s->direction != SW_DIR_LISTEN || !prev || prev == s->owner)
+		return;
+	prev->left = true;
+	while ((child = table__next(&m->socks, &pos))) {
+		if (child->attribution != SW_ATTR_LISTENER || child->owner != prev)
+			continue;
+		sockets__set_owner(m, child, holders__of_listener(m, child, process__ref(child->owner)),
+				   SW_ATTR_LISTENER);
+		u.sock = child;
+		if (child->owner != prev)
+			tell(m, &u);
+	}
+}
+
 static void settle(struct model *m, struct sock *s, uint64_t time_ns)
 {
 	struct process *prev = s->owner;
@@ -234,6 +268,7 @@ static void settle(struct model *m, struct sock *s, uint64_t time_ns)
 	sockets__set_owner(m, s, process__ref(holders__oldest(s->holders, s->holder_count)), SW_ATTR_HOLDER);
 	s->owned_ns = time_ns;
 	tell(m, &u);
+	holders__handed_over(m, s, prev, time_ns);
 	process_table__put(m->processes, prev);
 }
 
@@ -335,7 +370,8 @@ static void let_go(struct model *m, struct process *p, const struct held_fd *fds
 
 		if (!s || is_among(m, s, fds, count))
 			continue;
-		if (s->owner == p && s->owned_ns > time_ns)
+		/* What it took since the look that time_ns is of. One that is gone has nothing, whenever it got it. */
+		if (s->owner == p && s->owned_ns > time_ns && !p->gone)
 			holders__listed(m, s);
 		else if (drop(m, s, p))
 			settle_in_time(m, s, time_ns);
@@ -380,6 +416,9 @@ int model__holds(struct model *m, uint32_t pid, uint64_t start_ticks, const stru
 		: process__ref(process_table__find(m->processes, pid, start_ticks));
 	if (!p)
 		return any ? -ENOMEM : 0;
+	/* Its end is told before its descriptors are closed. */
+	if (p->gone)
+		count = 0;
 	if (any && fresh && m->config.describe)
 		m->config.describe(m->config.ctx, p);
 	describe_again(m, p);

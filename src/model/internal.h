@@ -90,10 +90,11 @@ struct sock *sockets__replaced_minisock(const struct model *m, const struct sock
 /* s listens from now on. Its namespace and port must be set. 0 or -ENOMEM. */
 int sockets__make_listener(struct model *m, struct sock *s);
 /*
- * Whether s can have come in through a listener, and *ret_owner: that listener's owner, when all listeners it can have
- * come through agree on it (else NULL).
+ * Whether s can have come in through a listener; *ret_his: through one that is said's (may be NULL), or was never handed on;
+ * *ret_owner: that listener's owner, when all listeners it can have come through agree on it (else NULL).
  */
-bool sockets__came_in(const struct model *m, const struct sock *s, struct process **ret_owner);
+bool sockets__came_in(const struct model *m, const struct sock *s, const struct process *said, bool *ret_his,
+		      struct process **ret_owner);
 int sockets__init(struct model *m);
 void sockets__destroy(struct model *m);
 

@@ -22,8 +22,9 @@
 void merge__match_listener(struct model *m, struct sock *s)
 {
 	struct process *owner;
+	bool his;
 
-	if (!sockets__came_in(m, s, &owner))
+	if (!sockets__came_in(m, s, NULL, &his, &owner))
 		return;
 	s->direction = SW_DIR_IN;
 	if (owner && !s->inode && !s->owner && (s->state == STATE_ESTABLISHED || s->state == STATE_CLOSE_WAIT))
@@ -97,8 +98,10 @@ static void learn_holders(struct model *m, struct sock *s, struct staged *st, ui
 	struct process *prev = process__ref(s->owner);
 	struct update u = { .event = EV_OWNER, .time_ns = now_ns, .sock = s, .prev_owner = prev };
 
-	if (st->holder_count && !st->closed && merge__give_holders(m, s, st))
+	if (st->holder_count && !st->closed && merge__give_holders(m, s, st)) {
 		tell(m, &u);
+		holders__handed_over(m, s, prev, now_ns);
+	}
 	process_table__put(m->processes, prev);
 }
 

@@ -343,11 +343,12 @@ static void tell_ended(struct model *m, const struct ended *e)
 {
 	struct sock s = { .cookie = e->row.cookie, .netns = e->row.netns, .ends = e->row.ends, .state = STATE_CLOSE };
 	struct process *owner;
+	bool his;
 
 	/* Without a peer it is not known what it was: a listener, a refused connect, a socket that was only bound. */
 	if (e->told || !s.ends.remote_port || sockets__find(m, s.cookie) || graves__find(m, s.cookie))
 		return;
-	if (sockets__came_in(m, &s, &owner))
+	if (sockets__came_in(m, &s, NULL, &his, &owner))
 		s.direction = SW_DIR_IN;
 	tell_close(m, &s, STATE_CLOSE, e->time_ns);
 	graves__bury(m, &s, e->time_ns);

@@ -172,7 +172,12 @@ static void refresh_owner(struct model *m, struct sock *s, const struct sw_recor
 		return;
 	if (!is_act(r) && has_known_owner(s) && (!s->doubtful || r->attribution == SW_ATTR_LISTENER))
 		return;
+	/* The same for one that waits: its listener may have been handed over. */
+	if (r->attribution == SW_ATTR_LISTENER && s->owner && !s->doubtful)
+		return;
 	p = record__process(m, &r->owner, is_act(r) ? r : NULL);
+	if (p && r->attribution == SW_ATTR_LISTENER)
+		p = holders__of_listener(m, s, p);
 	/* An accept that waited for its cookie is older than a use. */
 	if (!p || (r->kind == SW_REC_ACCEPT && s->attribution == SW_ATTR_IO && s->owner != p)) {
 		process_table__put(m->processes, p);

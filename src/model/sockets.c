@@ -156,16 +156,19 @@ static bool listens_for(const struct sock *l, const struct sock *s)
 	return l->ends.family == s->ends.family && !memcmp(l->ends.local, s->ends.local, 16);
 }
 
-bool sockets__came_in(const struct model *m, const struct sock *s, struct process **ret_owner)
+bool sockets__came_in(const struct model *m, const struct sock *s, const struct process *said, bool *ret_his,
+		      struct process **ret_owner)
 {
 	struct process *owner = NULL;
 	bool came_in = false, agreed = true;
 
+	*ret_his = false;
 	for (const struct sock *l = table__find(&m->listeners, s); l; l = l->next_listener) {
 		if (!listens_for(l, s))
 			continue;
 		agreed = agreed && l->owner && (!came_in || owner == l->owner);
 		owner = l->owner;
+		*ret_his |= owner == said || !l->holder_count;
 		came_in = true;
 	}
 	*ret_owner = agreed ? owner : NULL;

@@ -61,6 +61,7 @@ struct process {
 	bool renamed; /* it runs another program than the one that was read */
 	bool watched; /* its forks are told */
 	bool shares;  /* so are its closes */
+	bool left;    /* a listener of its own to another, of which the kernel side does not hear */
 };
 
 /* A process with a descriptor of the socket. */

@@ -125,9 +125,12 @@ static void second_holder_changes_no_owner(void **state)
 	look(w, SECOND, 1, 20);
 	assert_int_equal(w->count, 0);
 	assert_owner(w, FIRST, SW_ATTR_LISTEN, 2);
-	/* Until now the owner was taken at its word. */
+	/*
+	 * Until now the owner was taken at its word; and closes are told from now on, but what the second holder has closed
+	 * since it was looked at was not.
+	 */
 	assert_int_equal(model__each_dirty(w->model, note_pid, pids), 0);
-	assert_int_equal(pids[0], FIRST);
+	assert_int_equal(pids[0] + pids[1], FIRST + SECOND);
 }
 
 static void owner_that_closes_leaves_it_to_the_other_T3(void **state)
@@ -248,6 +251,79 @@ static void what_is_younger_than_the_look_stays(void **state)
 	watch__only(w, EV_OWNER);
 }
 
+/* The look that chose the heir had read it before its end, and was over after it. */
+static void heir_that_ends_during_the_look_is_none(void **state)
+{
+	struct watch *w = *state;
+	uint32_t pids[8] = { 0 };
+
+	open_by_first(w);
+	look(w, SECOND, 1, 20);
+	look(w, THIRD, 1, 21);
+	look(w, FIRST, 0, 40);
+	assert_owner(w, SECOND, SW_ATTR_HOLDER, 2);
+	model__each_dirty(w->model, note_pid, pids);
+	give_task(w, SW_REC_EXIT, 39, SECOND, 0);
+	look_at_dirty(w, 1);
+	assert_owner(w, THIRD, SW_ATTR_HOLDER, 1);
+}
+
+/* Its end is told before its descriptors are closed. */
+static void one_who_is_ending_holds_nothing(void **state)
+{
+	struct watch *w = *state;
+
+	open_by_first(w);
+	look(w, SECOND, 1, 20);
+	give_task(w, SW_REC_EXIT, 30, FIRST, 0);
+	look(w, FIRST, 1, 31);
+	look_at_dirty(w, 1);
+	assert_owner(w, SECOND, SW_ATTR_HOLDER, 1);
+}
+
+static void tell_child(struct watch *w, uint64_t cookie, uint8_t kind, uint64_t time_ns)
+{
+	union wire r = wire__record(kind, cookie, time_ns, 80, (uint16_t)(40000 + cookie));
+	struct sw_process first = wire__process(FIRST, (uint64_t)FIRST * WIRE_TICK_NS, "first");
+
+	wire__own(&r, SW_ATTR_LISTENER, &first);
+	r.base.direction = SW_DIR_IN;
+	r.base.seq = (uint32_t)time_ns;
+	watch__record(w, &r);
+}
+
+static void assert_childs_owner(const struct watch *w, uint64_t cookie, uint32_t pid)
+{
+	const struct sock *s = model__find(w->model, cookie);
+
+	assert_non_null(s);
+	assert_int_equal(s->owner->pid, pid);
+	assert_int_equal(s->attribution, SW_ATTR_LISTENER);
+}
+
+/* Also one that comes later: the kernel side knows no heirs. */
+static void what_waits_for_its_accept_goes_with_the_listener(void **state)
+{
+	struct watch *w = *state;
+
+	open_by_first(w);
+	tell_child(w, 20, SW_REC_ESTABLISHED, 15);
+	assert_childs_owner(w, 20, FIRST);
+	look(w, SECOND, 1, 20);
+	watch__forget(w);
+	give_task(w, SW_REC_EXIT, 30, FIRST, 0);
+	look_at_dirty(w, 1);
+	assert_int_equal(w->count, 2);
+	assert_int_equal(w->told[1].u.event, EV_OWNER);
+	assert_int_equal(w->told[1].sock.cookie, 20);
+	assert_int_equal(w->told[1].prev_owner.pid, FIRST);
+	assert_childs_owner(w, 20, SECOND);
+	tell_child(w, 21, SW_REC_ESTABLISHED, 60);
+	assert_childs_owner(w, 21, SECOND);
+	tell_child(w, 20, SW_REC_STATE, 61);
+	assert_childs_owner(w, 20, SECOND);
+}
+
 #define model_test(name) cmocka_unit_test_setup_teardown(name, watch__setup, watch__teardown)
 
 int main(void)
@@ -263,6 +339,9 @@ int main(void)
 		model_test(socket_nobody_holds_is_its_last_owners),
 		model_test(user_of_a_shared_socket_gives_it_back_at_its_end),
 		model_test(what_is_younger_than_the_look_stays),
+		model_test(heir_that_ends_during_the_look_is_none),
+		model_test(one_who_is_ending_holds_nothing),
+		model_test(what_waits_for_its_accept_goes_with_the_listener),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
