@@ -66,6 +66,24 @@ static __always_inline bool take_over(struct sock_info *info, const struct sw_pr
 	return true;
 }
 
+/*
+ * The owner let go of the socket, and user space found another who holds it: else the old owner, who may get it back,
+ * would not be news.
+ */
+static __always_inline void take_heir(__u64 cookie, struct sock_info *info)
+{
+	struct sw_claim *claim = bpf_map_lookup_elem(&claims, &cookie);
+
+	if (!claim)
+		return;
+	if (claim->time_ns > info->taken_ns && claim->time_ns > info->opened_ns) {
+		info->users |= user_bit(info->owner.process.pid);
+		info->taken_ns = claim->time_ns;
+		info->owner = claim->owner;
+	}
+	bpf_map_delete_elem(&claims, &cookie);
+}
+
 static __always_inline void tell_owner(struct sock *sk, const struct sock_info *info)
 {
 	struct accepted a; /* read as at accept: in blocks, which the verifier passes in no time */
@@ -107,8 +125,10 @@ static __always_inline void on_use(struct change *c, bool mptcp, enum io_hook ho
 	/* Busy: somebody else is at it, on another CPU. The next use will do. */
 	if (how == IO_ANY && __sync_val_compare_and_swap(&info->busy, 0, 1))
 		return;
-	if (!mptcp)
+	if (!mptcp) {
 		update_owner(c->cookie, info);
+		take_heir(c->cookie, info);
+	}
 	read_process(&me, false);
 	if (take_over(info, &me))
 		tell_owner(c->sk, info);

@@ -60,16 +60,16 @@ struct {
 } legacy_children SEC(".maps");
 
 /*
- * Key: cookie; value: the owner of a socket that was there first, written by user space at start and at a repair. Deleted
- * when a listener takes it over (the iterator), at the socket's close, or by user space when it sees that it came too
- * late. When full, the insert is refused and user space counts it as lost.
+ * Key: cookie; value: the owner of a socket that was there first, written by user space at start and at a repair, or the
+ * heir of one whose owner let go of it. Deleted when a listener takes it over (the iterator), at the first use after it, at
+ * the socket's close, or by user space when it sees that it came too late. When full, the insert is refused.
  */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, CLAIMS_MAX);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__type(key, __u64);
-	__type(value, struct sw_owner);
+	__type(value, struct sw_claim);
 } claims SEC(".maps");
 
 /*

@@ -30,7 +30,8 @@ static __always_inline void read_process(struct sw_process *p, bool often)
 /*
  * Who used a socket last, if that was its owner: a fingerprint of the cookie and the process, in the place that the
  * cookie's low bits name. It spares the owner's I/O everything else. Another socket in the same place, or another user
- * of the same socket, only makes the owner's next I/O take the long way.
+ * of the same socket, only makes the owner's next I/O take the long way. User space clears the place of a socket that it
+ * found an heir for.
  */
 #define USES_MAX 16384 /* a power of two */
 __u64 last_uses[USES_MAX];

@@ -133,11 +133,11 @@ static __always_inline void on_open(const struct change *c)
 /* Move a claim by cookie onto the socket. True when there was one. */
 static __always_inline bool take_claim(__u64 cookie, struct sw_owner *owner)
 {
-	struct sw_owner *claim = bpf_map_lookup_elem(&claims, &cookie);
+	struct sw_claim *claim = bpf_map_lookup_elem(&claims, &cookie);
 
 	if (!claim)
 		return false;
-	*owner = *claim;
+	*owner = claim->owner;
 	bpf_map_delete_elem(&claims, &cookie);
 	return true;
 }
@@ -155,7 +155,7 @@ static __always_inline void update_owner(__u64 cookie, struct sock_info *info)
 /* What is remembered of a live socket, info being its own, or NULL. False: nothing. */
 static __always_inline bool look_up_known(__u64 cookie, const struct sock_info *info, struct sw_known *known)
 {
-	const struct sw_owner *claim;
+	const struct sw_claim *claim;
 
 	__builtin_memset(known, 0, sizeof(*known));
 	known->cookie = cookie;
@@ -170,7 +170,7 @@ static __always_inline bool look_up_known(__u64 cookie, const struct sock_info *
 		return true;
 	claim = bpf_map_lookup_elem(&claims, &cookie);
 	if (claim)
-		known->owner = *claim;
+		known->owner = claim->owner;
 	return claim;
 }
 

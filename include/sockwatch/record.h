@@ -73,11 +73,16 @@ struct sw_process {
 	__u8 comm[SW_COMM_LEN]; /* the leader's; bytes another user chose */
 };
 
-/* Value of the map of claims, keyed by cookie. */
 struct sw_owner {
 	struct sw_process process;
 	__u8 attribution; /* enum sw_attribution */
 	__u8 pad[7];
+};
+
+/* Value of the map of claims, keyed by cookie. */
+struct sw_claim {
+	struct sw_owner owner;
+	__u64 time_ns; /* CLOCK_BOOTTIME: what happened to the socket since is newer */
 };
 
 #define SW_OWNERS_MAX 65536 /* a power of two */
@@ -182,6 +187,7 @@ struct sw_known {
 #endif
 _Static_assert(sizeof(struct sw_process) == 48, "sw_process layout");
 _Static_assert(sizeof(struct sw_owner) == 56, "sw_owner layout");
+_Static_assert(sizeof(struct sw_claim) == 64, "sw_claim layout");
 _Static_assert(sizeof(struct sw_owner_slot) == 64, "sw_owner_slot layout");
 _Static_assert(sizeof(struct sw_known) == 80, "sw_known layout");
 _Static_assert(sizeof(struct sw_record) == 128, "sw_record layout");

@@ -64,7 +64,8 @@ int holders__look(struct holders_clock *c, struct sync *s)
 	/* An owner that others were found beside. */
 	if (!err && model__holders_due(s->model))
 		err = model__each_dirty(s->model, look_at, s);
-	model__holders_end(s->model, clock__boot_ns());
+	/* Who took a socket while we looked may not have been seen. */
+	model__holders_end(s->model, start);
 	now = clock__boot_ns();
 	rest = (now - start) * REST_TIMES;
 	rest = rest < REST_NS ? REST_NS : rest > REST_MAX_NS ? REST_MAX_NS : rest;

@@ -408,15 +408,16 @@ void sync__told(struct sync *s, const struct update *u)
 			bpf_source__unclaim(s->bpf, sock->cookie);
 		return;
 	}
-	/* The kernel side knows the owner of a socket that records were sent about. */
-	if (sock->attribution != SW_ATTR_HOLDER || sock->seq || (u->event != EV_EXISTING && u->event != EV_OWNER))
+	/* The kernel side knows the owner of a socket that records were sent about, but no heir. */
+	if (sock->attribution != SW_ATTR_HOLDER || (u->event == EV_EXISTING && sock->seq) ||
+	    (u->event != EV_EXISTING && u->event != EV_OWNER))
 		return;
 	owner.process.pid = sock->owner->pid;
 	owner.process.ppid = sock->owner->ppid;
 	owner.process.uid = sock->owner->uid;
 	owner.process.start_ns = sock->owner->start_ticks * (1000000000ULL / (unsigned long)sysconf(_SC_CLK_TCK));
 	memcpy(owner.process.comm, sock->owner->comm, sizeof(owner.process.comm));
-	bpf_source__claim(s->bpf, sock->cookie, &owner);
+	bpf_source__claim(s->bpf, sock->cookie, &owner, sock->owned_ns);
 }
 
 void sync__describe(const char *proc, struct process *p)

@@ -109,7 +109,8 @@ int model__holders_begin(struct model *m);
 int model__each_dirty(struct model *m, int (*fn)(void *ctx, uint32_t pid, uint64_t start_ticks), void *ctx);
 int model__holds(struct model *m, uint32_t pid, uint64_t start_ticks, const struct held_fd *fds, size_t count,
 		 uint64_t time_ns);
-void model__holders_end(struct model *m, uint64_t time_ns); /* tells the owners that changed */
+/* Tells the owners that changed. time_ns: of begin; who took a socket since then knows better. */
+void model__holders_end(struct model *m, uint64_t time_ns);
 
 /* Read access, to what has been told. */
 struct process_table *model__processes(struct model *m);

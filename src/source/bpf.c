@@ -509,12 +509,16 @@ void bpf_source__losses(const struct bpf_source *b, struct sw_losses *ret)
 	ret->helper = now->helper + skipped_runs(b) - b->before.helper;
 }
 
-int bpf_source__claim(struct bpf_source *b, uint64_t cookie, const struct sw_owner *owner)
+int bpf_source__claim(struct bpf_source *b, uint64_t cookie, const struct sw_owner *owner, uint64_t time_ns)
 {
-	/* What the programs wrote is newer. */
-	int err = bpf_map_update_elem(b->claims_fd, &cookie, owner, BPF_NOEXIST);
+	const struct sw_claim claim = { .owner = *owner, .time_ns = time_ns };
+	volatile __u64 *uses = b->bss->last_uses;
+	int err = bpf_map_update_elem(b->claims_fd, &cookie, &claim, BPF_ANY);
 
-	return err == -EEXIST ? 0 : err;
+	/* Whoever used it last looks for the claim. */
+	if (!err)
+		uses[cookie % (sizeof(b->bss->last_uses) / sizeof(b->bss->last_uses[0]))] = 0;
+	return err;
 }
 
 void bpf_source__unclaim(struct bpf_source *b, uint64_t cookie)

@@ -65,8 +65,8 @@ int bpf_source__drain(struct bpf_source *b, bpf_record_fn fn, void *ctx);
 /* Losses since the start, as the programs counted them, and runs the kernel refused because one was running already. */
 void bpf_source__losses(const struct bpf_source *b, struct sw_losses *ret);
 
-/* Write the owner of a live socket for later records to find. 0 or -errno. */
-int bpf_source__claim(struct bpf_source *b, uint64_t cookie, const struct sw_owner *owner);
+/* Write the owner of a live socket, known since time_ns, for later records to find. 0 or -errno. */
+int bpf_source__claim(struct bpf_source *b, uint64_t cookie, const struct sw_owner *owner, uint64_t time_ns);
 /* Listeners of the calling thread's network namespace take their claims over. 0 or -errno. */
 int bpf_source__adopt(struct bpf_source *b);
 /* The claim for a cookie is not needed (the socket is gone). */

@@ -180,6 +180,67 @@ static void heirs_follow_in_the_order_they_started(void **state)
 	live__finish(l);
 }
 
+static bool is_owners_return(const json_t *u, const void *ctx)
+{
+	const struct pair *p = ctx;
+
+	return update__number(u, "cookie") == p->client.end.cookie && !strcmp(update__text(u, "event"), "owner") &&
+	       update__number(u, "pid") == p->client.pid && !strcmp(update__text(u, "attribution"), "io");
+}
+
+/* The kernel side, which had it as the owner all the time, must hear of the heir. */
+static void owner_that_left_and_uses_it_again_owns_it_again(void **state)
+{
+	struct live *l = *state;
+	size_t from;
+	struct pair p = open_pair(l, &from);
+	struct actor *child = live__fork(l, l->client);
+
+	actor_must(l->client, .op = ACTOR_SEND, .fd = p.client.fd, .bytes = 1);
+	actor_must(l->client, .op = ACTOR_CLOSE, .fd = p.client.fd);
+	expect_heir(l, from, &p.client.end, child, l->client);
+	struct actor_reply back = actor_must(l->client, .op = ACTOR_GETFD, .fd = p.client.fd, .pid = child->pid);
+	/* It has used the socket before, so it takes it over at most a second later. */
+	for (int i = 0; i < 300 && !stream__matches(l->stream, is_owners_return, &p); i++) {
+		actor_must(l->client, .op = ACTOR_SEND, .fd = back.fd, .bytes = 1);
+		stream__read(l->stream, 10);
+	}
+	assert_int_equal(stream__matches(l->stream, is_owners_return, &p), 1);
+	live__assert_history(l, p.client.end.cookie, "connect established owner owner");
+	live__finish(l);
+}
+
+static void wait_for_child(struct live *l, struct actor *client, const struct actor_reply *listener,
+			   const struct actor *owner, struct end *ret_child)
+{
+	struct actor_reply made = actor_must(client, .op = ACTOR_CONNECT, .address = "127.0.0.1", .port = PORT);
+	size_t at = stream__wait_ports(l->stream, 0, "established", l->netns, listener->end.local_port,
+				       made.end.local_port);
+	const json_t *u = stream__at(l->stream, at);
+
+	live__check(l, u, &(struct expect){ .who = owner, .attribution = "listener" });
+	*ret_child = (struct end){ .cookie = update__number(u, "cookie") };
+}
+
+/* A connection that nobody has accepted belongs to the listener's owner, also when that is an heir. */
+static void connection_that_waits_goes_with_its_listener(void **state)
+{
+	struct live *l = *state;
+	struct actor *maker = live__spawn(l, "live-maker");
+	struct actor_reply listener = actor_must(maker, .op = ACTOR_LISTEN, .address = "127.0.0.1", .port = PORT);
+	struct actor *heir = fork_survivor(l, maker);
+	struct end first, second;
+
+	wait_for_child(l, l->client, &listener, maker, &first);
+	actor_must(maker, .op = ACTOR_EXIT);
+	size_t at = stream__wait_event(l->stream, 0, "owner", first.cookie);
+	live__check(l, stream__at(l->stream, at), &(struct expect){ .who = heir, .attribution = "listener" });
+	wait_for_child(l, l->client, &listener, heir, &second);
+	live__assert_history(l, first.cookie, "established owner");
+	live__assert_history(l, second.cookie, "established");
+	live__finish(l);
+}
+
 /* All of it of sockets that were there first. */
 static void sockets_that_were_there_first_are_handed_over_too(void **state)
 {
@@ -210,6 +271,8 @@ int main(void)
 		live_test(one_who_got_it_by_pidfd_owns_it_when_the_other_exits_T3),
 		live_test(one_of_two_copies_closed_changes_nothing),
 		live_test(heirs_follow_in_the_order_they_started),
+		live_test(owner_that_left_and_uses_it_again_owns_it_again),
+		live_test(connection_that_waits_goes_with_its_listener),
 		live_test_quiet(sockets_that_were_there_first_are_handed_over_too),
 	};
 
