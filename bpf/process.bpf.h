@@ -102,6 +102,14 @@ static __always_inline void read_cmdline(struct sw_record_process *r)
 		r->cmdline_len = len;
 }
 
+static __always_inline void read_parent(struct sw_record_process *r)
+{
+	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
+
+	bpf_probe_read_kernel(r->parent_comm, sizeof(r->parent_comm),
+			      &BPF_CORE_READ(task, real_parent, group_leader)->comm);
+}
+
 /*
  * Room in the ring for a record of something that the process p, which is current, does: without the command line when
  * user space has it (then *ret_flag is 0, else SW_F_CMDLINE). often: where most processes are seen first, so the program's
@@ -123,6 +131,7 @@ static __always_inline struct sw_record *reserve_by(const struct sw_process *p, 
 		return NULL;
 	}
 	read_cmdline(r);
+	read_parent(r);
 	r->exe_len = 0;
 	if (often)
 		read_exe(r);

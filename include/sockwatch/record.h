@@ -127,6 +127,7 @@ struct sw_record_process {
 	struct sw_record base;
 	__u32 cmdline_len; /* bytes used of cmdline, at most SW_CMDLINE_LEN; 0: could not be read */
 	__u8 cmdline[SW_CMDLINE_LEN];
+	__u8 parent_comm[SW_COMM_LEN]; /* of the process base.owner.ppid; bytes another user chose */
 	__u32 exe_len; /* bytes used of exe; 0: not known */
 	/* The names of the program's path from the last one up to the root, each with a NUL behind it. */
 	__u8 exe[SW_EXE_LEN + SW_EXE_NAME_LEN];
@@ -191,7 +192,7 @@ _Static_assert(sizeof(struct sw_claim) == 64, "sw_claim layout");
 _Static_assert(sizeof(struct sw_owner_slot) == 64, "sw_owner_slot layout");
 _Static_assert(sizeof(struct sw_known) == 80, "sw_known layout");
 _Static_assert(sizeof(struct sw_record) == 128, "sw_record layout");
-_Static_assert(sizeof(struct sw_record_process) == sizeof(struct sw_record) + 264 + 512, "sw_record_process layout");
+_Static_assert(sizeof(struct sw_record_process) == sizeof(struct sw_record) + 280 + 512, "sw_record_process layout");
 _Static_assert(sizeof(struct sw_record_task) == 40, "sw_record_task layout");
 _Static_assert(__builtin_offsetof(struct sw_record_task, time_ns) == __builtin_offsetof(struct sw_record, time_ns),
 	       "the time is in the same place in every record");

@@ -196,6 +196,7 @@ static struct process *read_process(struct sync *s, uint32_t pid)
 		p->uid = info.uid;
 		p->have_ids = true;
 		process__set_comm(p, info.comm, sizeof(info.comm));
+		process__set_parent_comm(p, info.parent_comm, sizeof(info.parent_comm));
 		if (info.cmdline)
 			process__set_cmdline(p, info.cmdline, info.cmdline_len);
 		move_text(&p->exe, &info.exe);
@@ -438,6 +439,8 @@ void sync__describe(const char *proc, struct process *p)
 			p->have_ids = true;
 			process__set_comm(p, info.comm, sizeof(info.comm));
 		}
+		if (!p->parent_comm[0] && p->ppid == info.ppid)
+			process__set_parent_comm(p, info.parent_comm, sizeof(info.parent_comm));
 		if (p->renamed && info.cmdline)
 			process__set_cmdline(p, info.cmdline, info.cmdline_len);
 		move_text(&p->exe, &info.exe);

@@ -143,17 +143,27 @@ void process_table__put(struct process_table *pt, struct process *p)
 	free_entry(e);
 }
 
-bool process__set_comm(struct process *p, const void *comm, size_t len)
+static bool set_name(char name[SW_COMM_LEN + 1], const void *comm, size_t len)
 {
-	char text[sizeof(p->comm)] = { 0 };
+	char text[SW_COMM_LEN + 1] = { 0 };
 
 	if (len > sizeof(text) - 1)
 		len = sizeof(text) - 1;
 	memcpy(text, comm, strnlen(comm, len));
-	if (!strcmp(text, p->comm))
+	if (!strcmp(text, name))
 		return false;
-	memcpy(p->comm, text, sizeof(text));
+	memcpy(name, text, sizeof(text));
 	return true;
+}
+
+bool process__set_comm(struct process *p, const void *comm, size_t len)
+{
+	return set_name(p->comm, comm, len);
+}
+
+void process__set_parent_comm(struct process *p, const void *comm, size_t len)
+{
+	set_name(p->parent_comm, comm, len);
 }
 
 bool process__set_cmdline(struct process *p, const void *cmdline, size_t len)

@@ -29,6 +29,8 @@ void process_table__put(struct process_table *pt, struct process *p); /* takes N
 
 /* Replace comm and command line (len bytes; NUL between arguments). True when something changed. */
 bool process__set_comm(struct process *p, const void *comm, size_t len);
+/* The name of its parent; len as above. */
+void process__set_parent_comm(struct process *p, const void *comm, size_t len);
 /* names: of a path, the last one first, each with a NUL behind it (len bytes in all). True when something changed. */
 bool process__set_exe(struct process *p, const void *names, size_t len);
 bool process__set_cmdline(struct process *p, const void *cmdline, size_t len);

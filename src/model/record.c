@@ -49,6 +49,7 @@ static bool take_cmdline(struct process *p, const struct sw_record *r)
 
 	if (!(r->flags & SW_F_CMDLINE) || more->cmdline_len > SW_CMDLINE_LEN)
 		return false;
+	process__set_parent_comm(p, more->parent_comm, sizeof(more->parent_comm));
 	if (more->exe_len <= sizeof(more->exe))
 		process__set_exe(p, more->exe, more->exe_len);
 	return process__set_cmdline(p, more->cmdline, more->cmdline_len);
@@ -65,6 +66,10 @@ struct process *record__process(struct model *m, const struct sw_process *p, con
 	if (!process || (!fresh && !by))
 		return process;
 	changed = process__set_comm(process, p->comm, SW_COMM_LEN);
+	if (process->ppid != p->ppid) { /* its parent has ended */
+		changed = true;
+		process__set_parent_comm(process, "", 0);
+	}
 	if (by)
 		changed |= take_cmdline(process, by);
 	process->ppid = p->ppid;

@@ -49,11 +49,12 @@ struct process {
 	uint64_t start_ticks; /* /proc/PID/stat field 22: clock ticks since boot; kernel ns rounded down to it */
 	uint64_t cgroup_id;   /* 0: not known */
 	char comm[SW_COMM_LEN + 1];
-	bool have_ids;	    /* ppid and uid are known */
-	size_t cmdline_len; /* bytes of cmdline, arguments separated by NUL */
-	char *cmdline;	    /* NULL: not known. Owned */
-	char *exe;	    /* NULL: not known. Owned */
-	char *cgroup;	    /* path below the cgroup v2 root; NULL: not known. Owned */
+	char parent_comm[SW_COMM_LEN + 1]; /* "": not known */
+	bool have_ids;			   /* ppid and uid are known */
+	size_t cmdline_len;		   /* bytes of cmdline, arguments separated by NUL */
+	char *cmdline;			   /* NULL: not known. Owned */
+	char *exe;			   /* NULL: not known. Owned */
+	char *cgroup;			   /* path below the cgroup v2 root; NULL: not known. Owned */
 	/* model/holders.c */
 	uint64_t *held; /* cookies of sockets that list it as a holder, or did. Owned */
 	uint32_t held_count, held_size;

@@ -108,6 +108,9 @@ void ndjson__owner(const struct render_config *config, struct buffer *out, const
 	if (owner->have_ids) {
 		json__integer(out, "uid", owner->uid);
 		json__integer(out, "ppid", owner->ppid);
+		if (owner->parent_comm[0])
+			json__bytes(out, "parent_comm", owner->parent_comm,
+				    strnlen(owner->parent_comm, sizeof(owner->parent_comm)));
 	}
 	if (owner->exe)
 		json__bytes(out, "exe", owner->exe, strlen(owner->exe));

@@ -56,7 +56,8 @@ struct proc_info {
 	char *cmdline; /* at most SW_CMDLINE_LEN bytes, NUL between arguments, none at the end */
 	size_t cmdline_len;
 	char *exe;
-	char *cgroup; /* path of the "0::" line of /proc/PID/cgroup */
+	char *cgroup;			   /* path of the "0::" line of /proc/PID/cgroup */
+	char parent_comm[SW_COMM_LEN + 1]; /* only by proc__info; "" when not readable */
 };
 
 /* In ticks since boot. 0; -ESRCH: there is no such process; else -errno. */

@@ -227,6 +227,19 @@ static int read_all(int dir, struct proc_info *info)
 	return err == -ENOENT ? -ESRCH : err;
 }
 
+/* Whoever has its pid and is younger than the child is another process. */
+static void read_parent(int root, struct proc_info *info)
+{
+	struct proc_info parent = { 0 };
+	_cleanup_close_ int dir = -1;
+	char name[16];
+
+	snprintf(name, sizeof(name), "%u", info->ppid);
+	dir = openat(root, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	if (dir >= 0 && !read_stat(dir, &parent) && parent.start_ticks <= info->start_ticks)
+		memcpy(info->parent_comm, parent.comm, sizeof(info->parent_comm));
+}
+
 int proc__info(const char *proc, uint32_t pid, struct proc_info *ret)
 {
 	struct proc_info info = { .pid = pid };
@@ -246,6 +259,7 @@ int proc__info(const char *proc, uint32_t pid, struct proc_info *ret)
 		proc__info_free(&info);
 		return err;
 	}
+	read_parent(root, &info);
 	*ret = info;
 	return 0;
 }

@@ -89,6 +89,7 @@ static void every_short_lived_process_is_known_T17(void **state)
 		snprintf(want, sizeof(want), "short-lived %zu", i);
 		assert_int_equal(update__number(u, "pid"), pids[i]);
 		assert_int_equal(update__number(u, "ppid"), getpid());
+		assert_string_equal(update__text(u, "parent_comm"), "test_short");
 		assert_string_equal(update__text(u, "comm"), "test_short");
 		assert_string_equal(update__text(u, "cmdline"), want);
 		assert_string_equal(update__text(u, "exe"), program);

@@ -149,6 +149,8 @@ static void random_process(struct process *process, const struct scene_name *nam
 		process->cmdline_len = strlen(process->cmdline) + scene__roll(2); /* with and without the last NUL */
 	}
 	snprintf(process->comm, sizeof(process->comm), "%s", name->bytes);
+	if (scene__roll(2))
+		snprintf(process->parent_comm, sizeof(process->parent_comm), "%s", name->bytes);
 }
 
 static void random_sock(struct scene *scene, enum event event)

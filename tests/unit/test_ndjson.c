@@ -151,6 +151,7 @@ static void want_owner(json_t *want, const struct scene *scene)
 	if (owner->have_ids) {
 		want_integer(want, "uid", owner->uid);
 		want_integer(want, "ppid", owner->ppid);
+		want_text(want, "parent_comm", owner->parent_comm[0] ? value : NULL);
 	}
 	want_text(want, "exe", owner->exe ? value : NULL);
 	want_text(want, "cmdline", owner->cmdline ? value : NULL);

@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -313,6 +314,24 @@ static void our_own_facts_are_right(void **state)
 	proc__info_free(&info);
 }
 
+static void name_of_the_parent_is_read_too(void **state)
+{
+	char want[SW_COMM_LEN + 1] = "";
+	struct proc_info info;
+	int status;
+	pid_t pid;
+
+	(void)state;
+	prctl(PR_GET_NAME, want);
+	prctl(PR_SET_NAME, "the) parent");
+	pid = fork();
+	if (pid == 0)
+		_exit(proc__info("/proc", (uint32_t)getpid(), &info) || strcmp(info.parent_comm, "the) parent"));
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	prctl(PR_SET_NAME, want);
+	assert_int_equal(status, 0);
+}
+
 static void a_zombie_has_a_name_and_no_command_line(void **state)
 {
 	struct proc_info info;
@@ -350,6 +369,7 @@ int main(void)
 		in_a_tree(links_in_place_of_files_are_not_followed),
 		in_a_tree(t16_a_start_time_that_changes_is_esrch),
 		cmocka_unit_test(our_own_facts_are_right),
+		cmocka_unit_test(name_of_the_parent_is_read_too),
 		cmocka_unit_test(a_zombie_has_a_name_and_no_command_line),
 	};
 
