@@ -215,8 +215,7 @@ static int find_holders(struct collect *c, bool again)
 {
 	int err = c->source->holders(c, again);
 
-	listing__holders_end(c->listing);
-	return err;
+	return err ? err : listing__holders_end(c->listing);
 }
 
 static int look_again(struct collect *c)

@@ -38,10 +38,9 @@ enum socket_class {
 #define LISTED_QUEUES	0x80 /* the queues are known */
 #define LISTED_HAS_MARK 0x100
 /* The listing's own. */
-#define LISTED_GONE    0x1000 /* closed meanwhile */
-#define LISTED_SEEN    0x2000 /* by the second look */
-#define LISTED_SETTLED 0x4000 /* a look at all processes has found its holders */
-#define LISTED_OWN     (LISTED_GONE | LISTED_SEEN | LISTED_SETTLED)
+#define LISTED_GONE 0x1000 /* closed meanwhile */
+#define LISTED_SEEN 0x2000 /* by the second look */
+#define LISTED_OWN  (LISTED_GONE | LISTED_SEEN)
 
 /* A name of any bytes, NUL-terminated behind len; NULL: none. */
 struct name {

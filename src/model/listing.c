@@ -18,6 +18,7 @@ int listing__new(const struct listing_config *config, struct listing **ret)
 		return -ENOMEM;
 	if (config)
 		l->config = *config;
+	l->looked_up = &l->unheld_index;
 	if (process_table__new(&l->processes)) {
 		free(l);
 		return -ENOMEM;
@@ -41,7 +42,9 @@ void listing__free(struct listing *l)
 	arena__free(&l->arena);
 	free_pieces(&l->rows);
 	free_pieces(&l->held);
-	free(l->slots);
+	free(l->rows_index.slots);
+	free(l->unheld_index.slots);
+	free(l->unheld);
 	free(l->scratch);
 	free(l);
 }
@@ -64,14 +67,14 @@ static int reserve_piece(struct pieces *p, size_t size)
 	return 0;
 }
 
-/* ---- the index */
+/* ---- indexes */
 
 /*
  * By identity. An accepted MPTCP socket can have the cookie of its listener (the kernel copies it), so there the inode
  * is part of it. An SCTP socket has a row for each of its associations. A row of /proc has no cookie, and is known by its
  * inode.
  */
-static uint64_t hash_identity(const struct listed *s)
+static uint32_t hash_identity(const struct listed *s)
 {
 	uint64_t key = s->cookie;
 
@@ -79,7 +82,12 @@ static uint64_t hash_identity(const struct listed *s)
 		key ^= s->inode << 8;
 	if (s->class == CLASS_SCTP)
 		key ^= (uint64_t)s->ends.remote_port << 32;
-	return hash__mix(key ^ (uint64_t)s->class << 56);
+	return (uint32_t)hash__mix(key ^ (uint64_t)s->class << 56);
+}
+
+static uint32_t hash_inode(uint64_t inode)
+{
+	return (uint32_t)hash__mix(inode);
 }
 
 static bool same_identity(const struct listed *a, const struct listed *b)
@@ -97,64 +105,71 @@ static bool has_identity(const struct listed *s)
 	return s->cookie || s->inode;
 }
 
-static uint64_t hash_row(const struct listing *l, const struct listed *s)
+static void put_slot(struct listing_index *x, struct listing_slot slot)
 {
-	return l->by_inode ? hash__mix(s->inode) : hash_identity(s);
+	size_t at = slot.hash & (x->size - 1);
+
+	while (x->slots[at].place)
+		at = (at + 1) & (x->size - 1);
+	x->slots[at] = slot;
+	x->used++;
 }
 
-static void put_slot(struct listing *l, size_t place)
-{
-	size_t at = hash_row(l, listing__row(l, place)) & (l->slot_count - 1);
-
-	while (l->slots[at])
-		at = (at + 1) & (l->slot_count - 1);
-	l->slots[at] = (uint32_t)place;
-	l->slots_used++;
-}
-
-static bool is_unheld(const struct listed *s)
-{
-	return s->inode && !s->holder_count && !(s->flags & (LISTED_GONE | LISTED_KERNEL));
-}
-
-static bool belongs_in_index(const struct listing *l, const struct listed *s)
-{
-	if (s->flags & LISTED_GONE || (l->only_unheld && !is_unheld(s)))
-		return false;
-	return l->by_inode ? s->inode != 0 : has_identity(s);
-}
-
-/* Of all rows that belong in it; at least half of the slots stay free. 0 or -ENOMEM. */
-static int build_index(struct listing *l, size_t expected)
+/* Empty, with room for so many while at least half of the slots stay free. 0 or -ENOMEM; then it is as it was. */
+static int empty_index(struct listing_index *x, size_t expected)
 {
 	size_t size = FIRST_SLOTS;
-	uint32_t *slots;
+	struct listing_slot *slots;
 
 	while (size < expected * 2)
 		size *= 2;
 	slots = calloc(size, sizeof(*slots));
 	if (!slots)
 		return -ENOMEM;
-	free(l->slots);
-	l->slots = slots;
-	l->slot_count = size;
-	l->slots_used = 0;
-	for (size_t place = 1; place <= l->rows.count; place++) {
-		if (belongs_in_index(l, listing__row(l, place)))
-			put_slot(l, place);
-	}
+	free(x->slots);
+	*x = (struct listing_index){ .slots = slots, .size = size };
 	return 0;
 }
 
-static struct listed *find_identity(const struct listing *l, const struct listed *key)
+static int grow_index(struct listing_index *x)
 {
-	size_t at;
+	struct listing_index old = *x;
+	int err;
 
-	if (!l->slot_count || !has_identity(key))
+	x->slots = NULL;
+	err = empty_index(x, old.size);
+	if (err) {
+		*x = old;
+		return err;
+	}
+	for (size_t i = 0; i < old.size; i++) {
+		if (old.slots[i].place)
+			put_slot(x, old.slots[i]);
+	}
+	free(old.slots);
+	return 0;
+}
+
+/* The first slot from *at on with the hash; NULL: no more. For the next one add 1 to *at. */
+static const struct listing_slot *next_slot(const struct listing_index *x, uint32_t hash, size_t *at)
+{
+	for (*at &= x->size - 1; x->slots[*at].place; *at = (*at + 1) & (x->size - 1)) {
+		if (x->slots[*at].hash == hash)
+			return &x->slots[*at];
+	}
+	return NULL;
+}
+
+static struct listed *find_identity(const struct listing *l, const struct listing_index *x, const struct listed *key)
+{
+	uint32_t hash = hash_identity(key);
+	const struct listing_slot *slot;
+	size_t at = hash;
+
+	if (!x->size || !has_identity(key))
 		return NULL;
-	at = hash_identity(key) & (l->slot_count - 1);
-	for (; l->slots[at]; at = (at + 1) & (l->slot_count - 1)) {
-		struct listed *s = listing__row(l, l->slots[at]);
+	for (; (slot = next_slot(x, hash, &at)); at++) {
+		struct listed *s = listing__row(l, slot->place);
 
 		if (same_identity(s, key))
 			return s;
@@ -162,23 +177,43 @@ static struct listed *find_identity(const struct listing *l, const struct listed
 	return NULL;
 }
 
-/* The next row with the inode; start with *at = SIZE_MAX. NULL: no more. */
-static struct listed *next_with_inode(const struct listing *l, uint64_t inode, size_t *at)
-{
-	struct listed *s;
+/* Rows with one inode: there can be several (MPTCP). */
+struct inode_walk {
+	const struct listing_index *index;
+	uint64_t inode;
+	uint32_t hash;
+	size_t at;
+};
 
-	if (!l->slot_count || !l->by_inode || !inode)
+static struct inode_walk walk_inode(const struct listing_index *x, uint64_t inode)
+{
+	uint32_t hash = hash_inode(inode);
+
+	return (struct inode_walk){ .index = x, .inode = inode, .hash = hash, .at = hash };
+}
+
+static struct listed *next_with_inode(const struct listing *l, struct inode_walk *w)
+{
+	const struct listing_slot *slot;
+
+	if (!w->index->size || !w->inode)
 		return NULL;
-	*at = *at == SIZE_MAX ? hash__mix(inode) & (l->slot_count - 1) : (*at + 1) & (l->slot_count - 1);
-	for (; l->slots[*at]; *at = (*at + 1) & (l->slot_count - 1)) {
-		s = listing__row(l, l->slots[*at]);
-		if (s->inode == inode)
+	while ((slot = next_slot(w->index, w->hash, &w->at))) {
+		struct listed *s = listing__row(l, slot->place);
+
+		w->at++;
+		if (s->inode == w->inode)
 			return s;
 	}
 	return NULL;
 }
 
 /* ---- rows */
+
+static bool is_unheld(const struct listed *s)
+{
+	return s->inode && !s->holder_count && !(s->flags & (LISTED_GONE | LISTED_KERNEL));
+}
 
 static int set_facts(struct listing *l, struct listed *s, const struct facts *facts)
 {
@@ -245,8 +280,8 @@ static int append(struct listing *l, const struct listed *row, const struct fact
 	if (l->rows.count == LISTING_ROWS_MAX)
 		return -E2BIG;
 	err = reserve_piece(&l->rows, sizeof(*row));
-	if (!err && l->slots_used * 2 >= l->slot_count)
-		err = build_index(l, (l->slots_used + 1) * 2);
+	if (!err && l->rows_index.used * 2 >= l->rows_index.size)
+		err = grow_index(&l->rows_index);
 	if (err)
 		return err;
 	s = listing__row(l, l->rows.count + 1);
@@ -264,13 +299,13 @@ static int append(struct listing *l, const struct listed *row, const struct fact
 		return err;
 	l->rows.count++;
 	if (has_identity(s))
-		put_slot(l, l->rows.count);
+		put_slot(&l->rows_index, (struct listing_slot){ (uint32_t)l->rows.count, hash_identity(s) });
 	return 0;
 }
 
 int listing__add(struct listing *l, const struct listed *row, const struct facts *facts)
 {
-	struct listed *s = find_identity(l, row);
+	struct listed *s = find_identity(l, l->rechecking ? &l->unheld_index : &l->rows_index, row);
 
 	if (!l->rechecking)
 		return s ? replace(l, s, row, facts) : append(l, row, facts);
@@ -282,56 +317,110 @@ int listing__add(struct listing *l, const struct listed *row, const struct facts
 
 int listing__add_facts(struct listing *l, const struct listed *row, const struct facts *facts)
 {
-	struct listed *s = find_identity(l, row);
+	struct listed *s = find_identity(l, &l->rows_index, row);
 
 	return s ? set_facts(l, s, facts) : 0;
 }
 
 int listing__rows_end(struct listing *l)
 {
-	l->by_inode = true;
-	return build_index(l, l->rows.count);
+	int err = empty_index(&l->rows_index, l->rows.count);
+
+	if (err)
+		return err;
+	for (size_t place = 1; place <= l->rows.count; place++) {
+		const struct listed *s = listing__row(l, place);
+
+		if (s->inode)
+			put_slot(&l->rows_index, (struct listing_slot){ (uint32_t)place, hash_inode(s->inode) });
+		l->unheld_count += is_unheld(s);
+	}
+	l->looked_up = &l->rows_index;
+	return 0;
 }
 
 /* ---- holders */
 
 bool listing__wants(const struct listing *l, uint64_t inode)
 {
-	size_t at = SIZE_MAX;
-	const struct listed *s;
+	struct inode_walk w = walk_inode(l->looked_up, inode);
 
-	while ((s = next_with_inode(l, inode, &at))) {
-		if (!(s->flags & LISTED_SETTLED))
-			return true;
-	}
-	return false;
+	return next_with_inode(l, &w);
+}
+
+/* Of several the one that started first; between equals the lower pid, so that the answer is stable. */
+static bool owns_before(const struct process *p, const struct process *q)
+{
+	return !q || p->start_ticks < q->start_ticks || (p->start_ticks == q->start_ticks && p->pid < q->pid);
 }
 
 int listing__hold(struct listing *l, uint64_t inode, struct process *p, int fd)
 {
-	size_t at = SIZE_MAX;
+	struct inode_walk w = walk_inode(l->looked_up, inode);
 	struct listed *s;
 
-	while ((s = next_with_inode(l, inode, &at))) {
-		if (s->flags & LISTED_SETTLED)
-			continue;
+	while ((s = next_with_inode(l, &w))) {
 		if (l->held.count == UINT32_MAX || reserve_piece(&l->held, sizeof(struct held)))
 			return -ENOMEM;
+		l->unheld_count -= is_unheld(s);
 		*listing__held(l, ++l->held.count) = (struct held){ .process = p, .fd = fd, .next = s->holders };
 		s->holders = (uint32_t)l->held.count;
 		s->holder_count++;
+		if (owns_before(p, s->owner))
+			s->owner = p;
+		s->attribution = SW_ATTR_HOLDER;
 	}
 	return 0;
 }
 
-void listing__holders_end(struct listing *l)
+/* The places of what is unheld: the first time of all rows, later of those that were. 0 or -ENOMEM. */
+static int gather_unheld(struct listing *l)
 {
-	for (size_t place = 1; place <= l->rows.count; place++) {
-		struct listed *s = listing__row(l, place);
+	bool first = !l->unheld;
+	size_t of = first ? l->rows.count : l->unheld_size, count = 0;
 
-		if (s->holder_count)
-			s->flags |= LISTED_SETTLED;
+	if (first)
+		l->unheld = reallocarray(NULL, l->unheld_count + 1, sizeof(*l->unheld));
+	if (!l->unheld)
+		return -ENOMEM;
+	for (size_t i = 0; i < of && count < l->unheld_count; i++) {
+		uint32_t place = first ? (uint32_t)i + 1 : l->unheld[i];
+
+		if (is_unheld(listing__row(l, place)))
+			l->unheld[count++] = place;
 	}
+	l->unheld_size = l->unheld_count = count;
+	return 0;
+}
+
+static int index_unheld(struct listing *l, bool by_inode)
+{
+	int err = empty_index(&l->unheld_index, l->unheld_size);
+
+	for (size_t i = 0; !err && i < l->unheld_size; i++) {
+		const struct listed *s = listing__row(l, l->unheld[i]);
+		uint32_t hash = by_inode ? hash_inode(s->inode) : hash_identity(s);
+
+		put_slot(&l->unheld_index, (struct listing_slot){ l->unheld[i], hash });
+	}
+	return err;
+}
+
+/* From now on only these are wanted. */
+static int narrow(struct listing *l)
+{
+	int err = gather_unheld(l);
+
+	if (!err)
+		err = index_unheld(l, true);
+	if (!err)
+		l->looked_up = &l->unheld_index;
+	return err;
+}
+
+int listing__holders_end(struct listing *l)
+{
+	return narrow(l);
 }
 
 const struct holder *listing__holders(struct listing *l, const struct listed *s, size_t *ret_count)
@@ -362,21 +451,22 @@ const struct holder *listing__holders(struct listing *l, const struct listed *s,
 
 size_t listing__unheld(const struct listing *l)
 {
-	size_t count = 0;
+	return l->unheld_count;
+}
 
-	for (size_t place = 1; place <= l->rows.count; place++)
-		count += is_unheld(listing__row(l, place));
-	return count;
+const struct listed *listing__next_unheld(const struct listing *l, size_t *pos)
+{
+	return *pos < l->unheld_size ? listing__row(l, l->unheld[(*pos)++]) : NULL;
 }
 
 uint32_t listing__unheld_classes(const struct listing *l, uint32_t netns)
 {
+	const struct listed *s;
 	uint32_t classes = 0;
+	size_t pos = 0;
 
-	for (size_t place = 1; place <= l->rows.count; place++) {
-		const struct listed *s = listing__row(l, place);
-
-		if (s->netns == netns && is_unheld(s))
+	while ((s = listing__next_unheld(l, &pos))) {
+		if (s->netns == netns)
 			classes |= CLASS_BIT(s->class);
 	}
 	return classes;
@@ -384,18 +474,16 @@ uint32_t listing__unheld_classes(const struct listing *l, uint32_t netns)
 
 int listing__recheck_begin(struct listing *l)
 {
-	for (size_t place = 1; place <= l->rows.count; place++)
-		listing__row(l, place)->flags &= ~LISTED_SEEN;
+	for (size_t i = 0; i < l->unheld_size; i++)
+		listing__row(l, l->unheld[i])->flags &= ~LISTED_SEEN;
 	l->rechecking = true;
-	l->only_unheld = true;
-	l->by_inode = false;
-	return build_index(l, listing__unheld(l));
+	return index_unheld(l, false);
 }
 
 void listing__recheck_failed(struct listing *l, uint32_t netns, uint32_t classes)
 {
-	for (size_t place = 1; place <= l->rows.count; place++) {
-		struct listed *s = listing__row(l, place);
+	for (size_t i = 0; i < l->unheld_size; i++) {
+		struct listed *s = listing__row(l, l->unheld[i]);
 
 		if (s->netns == netns && CLASS_BIT(s->class) & classes)
 			s->flags |= LISTED_SEEN;
@@ -404,8 +492,8 @@ void listing__recheck_failed(struct listing *l, uint32_t netns, uint32_t classes
 
 int listing__recheck_end(struct listing *l)
 {
-	for (size_t place = 1; place <= l->rows.count; place++) {
-		struct listed *s = listing__row(l, place);
+	for (size_t i = 0; i < l->unheld_size; i++) {
+		struct listed *s = listing__row(l, l->unheld[i]);
 
 		if (!is_unheld(s) || s->flags & LISTED_SEEN)
 			continue;
@@ -413,16 +501,7 @@ int listing__recheck_end(struct listing *l)
 		l->gone++;
 	}
 	l->rechecking = false;
-	l->by_inode = true;
-	return build_index(l, listing__unheld(l));
-}
-
-int listing__looks_end(struct listing *l)
-{
-	if (!l->only_unheld)
-		return 0;
-	l->only_unheld = false;
-	return build_index(l, l->rows.count);
+	return narrow(l);
 }
 
 /* ---- read access */
@@ -450,7 +529,10 @@ size_t listing__count(const struct listing *l)
 
 const struct listed *listing__by_inode(const struct listing *l, uint64_t inode)
 {
-	size_t at = SIZE_MAX;
+	struct inode_walk w = walk_inode(&l->rows_index, inode);
+	struct listed *s;
 
-	return next_with_inode(l, inode, &at);
+	while ((s = next_with_inode(l, &w)) && s->flags & LISTED_GONE)
+		;
+	return s;
 }

@@ -45,11 +45,15 @@ int listing__rows_end(struct listing *l);
 bool listing__wants(const struct listing *l, uint64_t inode);
 /* p has descriptor fd of the socket. The process stays the table's. 0 or -ENOMEM. */
 int listing__hold(struct listing *l, uint64_t inode, struct process *p, int fd);
-/* A look at all processes is over: what has holders now has them all. */
-void listing__holders_end(struct listing *l);
+/* A look at all processes is over: what has holders now has them all. 0 or -ENOMEM. */
+int listing__holders_end(struct listing *l);
 
-/* Rows with a file that nobody was found to hold: their number, and their classes as CLASS_BIT (of one namespace). */
+/*
+ * Rows with a file that nobody was found to hold: their number, each of them as of the last look (start with *pos = 0;
+ * NULL at the end), and their classes as CLASS_BIT (of one namespace).
+ */
 size_t listing__unheld(const struct listing *l);
+const struct listed *listing__next_unheld(const struct listing *l, size_t *pos);
 uint32_t listing__unheld_classes(const struct listing *l, uint32_t netns);
 int listing__recheck_begin(struct listing *l);
 /* The dump of these classes of the namespace failed: what it did not show may still be there. */

@@ -22,6 +22,18 @@ struct pieces {
 	size_t count;
 };
 
+/* Open addressing. The hash is kept: a row is likely to be in no cache, and most need not be looked at. */
+struct listing_slot {
+	uint32_t place; /* from 1; 0: free */
+	uint32_t hash;
+};
+
+struct listing_index {
+	struct listing_slot *slots;
+	size_t size; /* a power of two, or 0 */
+	size_t used;
+};
+
 struct listing {
 	struct listing_config config;
 	struct process_table *processes;
@@ -29,19 +41,16 @@ struct listing {
 	struct pieces rows; /* struct listed */
 	struct pieces held; /* struct held */
 	size_t gone;
-	/* Rows by identity while rows are added, by inode afterwards: places from 1 in open addressing. */
-	uint32_t *slots;
-	size_t slot_count; /* a power of two, or 0 */
-	size_t slots_used;
-	bool by_inode;
-	bool only_unheld; /* only those, which are few, are in it */
+	struct listing_index rows_index;   /* of all rows: by identity while they are added, by inode afterwards */
+	struct listing_index unheld_index; /* of those in unheld, which are few: by identity while they are rechecked */
+	const struct listing_index *looked_up; /* by who looks for holders: first the one, then the other */
+	uint32_t *unheld;		       /* places, ascending, as of the last look; NULL: there was none */
+	size_t unheld_size;
+	size_t unheld_count; /* now; while they are rechecked, at most */
 	bool rechecking;
 	struct holder *scratch; /* of listing__holders */
 	size_t scratch_size;
 };
-
-/* All rows are in the index again. 0 or -ENOMEM. */
-int listing__looks_end(struct listing *l);
 
 static inline struct listed *listing__row(const struct listing *l, size_t place)
 {

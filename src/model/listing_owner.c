@@ -6,21 +6,27 @@
 
 #include "model/listing_internal.h"
 
-struct listeners {
-	const struct listed **items; /* by namespace and port */
-	size_t count;
+/* Where connections come in. The keys stand side by side: each connection is looked up. */
+struct listener {
+	uint64_t place; /* namespace and port */
+	const struct listed *row;
 };
 
-static int compare_places(const struct listed *a, const struct listed *b)
+struct listeners {
+	struct listener *items; /* by place */
+	size_t count, size;
+};
+
+static uint64_t place_of(const struct listed *s)
 {
-	if (a->netns != b->netns)
-		return a->netns < b->netns ? -1 : 1;
-	return (a->ends.local_port > b->ends.local_port) - (a->ends.local_port < b->ends.local_port);
+	return (uint64_t)s->netns << 16 | s->ends.local_port;
 }
 
 static int compare_listeners(const void *a, const void *b)
 {
-	return compare_places(*(const struct listed *const *)a, *(const struct listed *const *)b);
+	const struct listener *x = a, *y = b;
+
+	return (x->place > y->place) - (x->place < y->place);
 }
 
 static bool is_listener(const struct listed *s)
@@ -28,24 +34,35 @@ static bool is_listener(const struct listed *s)
 	return s->class == CLASS_TCP && s->state == STATE_LISTEN;
 }
 
-static int collect_listeners(const struct listing *l, struct listeners *ret)
+static int add_listener(struct listeners *to, const struct listed *s)
+{
+	if (to->count == to->size) {
+		size_t size = to->size ? to->size * 2 : 64;
+		struct listener *items = reallocarray(to->items, size, sizeof(*items));
+
+		if (!items)
+			return -ENOMEM;
+		to->items = items;
+		to->size = size;
+	}
+	to->items[to->count++] = (struct listener){ place_of(s), s };
+	return 0;
+}
+
+/* 0 or -ENOMEM; what is in it is to be freed either way. */
+static int collect_listeners(const struct listing *l, struct listeners *to)
 {
 	const struct listed *s;
-	size_t pos = 0, count = 0;
+	size_t pos = 0;
+	int err = 0;
 
-	while ((s = listing__next(l, &pos)))
-		count += is_listener(s);
-	ret->items = reallocarray(NULL, count + 1, sizeof(struct listed *));
-	if (!ret->items)
-		return -ENOMEM;
-	ret->count = 0;
-	for (pos = 0; (s = listing__next(l, &pos));) {
+	while (!err && (s = listing__next(l, &pos))) {
 		if (is_listener(s))
-			ret->items[ret->count++] = s;
+			err = add_listener(to, s);
 	}
-	if (count)
-		qsort(ret->items, count, sizeof(struct listed *), compare_listeners);
-	return 0;
+	if (to->count)
+		qsort(to->items, to->count, sizeof(*to->items), compare_listeners);
+	return err;
 }
 
 static bool listens_for(const struct listed *l, const struct listed *s)
@@ -66,17 +83,18 @@ static bool came_in(const struct listeners *listeners, const struct listed *s, s
 	struct process *owner = NULL;
 	bool found = false, agreed = true;
 	size_t low = 0, high = listeners->count;
+	uint64_t place = place_of(s);
 
 	while (low < high) {
 		size_t mid = low + (high - low) / 2;
 
-		if (compare_places(listeners->items[mid], s) < 0)
+		if (listeners->items[mid].place < place)
 			low = mid + 1;
 		else
 			high = mid;
 	}
-	for (; low < listeners->count && !compare_places(listeners->items[low], s); low++) {
-		const struct listed *l = listeners->items[low];
+	for (; low < listeners->count && listeners->items[low].place == place; low++) {
+		const struct listed *l = listeners->items[low].row;
 
 		if (!listens_for(l, s))
 			continue;
@@ -86,22 +104,6 @@ static bool came_in(const struct listeners *listeners, const struct listed *s, s
 	}
 	*ret_owner = agreed ? owner : NULL;
 	return found;
-}
-
-/* Of several holders the one that started first; between equals the lower pid, so that the answer is stable. */
-static void give_holder(const struct listing *l, struct listed *s)
-{
-	struct process *best = NULL;
-
-	for (uint32_t at = s->holders; at; at = listing__held(l, at)->next) {
-		struct process *p = listing__held(l, at)->process;
-
-		if (!best || p->start_ticks < best->start_ticks ||
-		    (p->start_ticks == best->start_ticks && p->pid < best->pid))
-			best = p;
-	}
-	s->owner = best;
-	s->attribution = best ? SW_ATTR_HOLDER : SW_ATTR_NONE;
 }
 
 static void give_listener(const struct listeners *listeners, struct listed *s)
@@ -129,19 +131,12 @@ static void give_last(const struct listing *l, struct listed *s)
 
 int listing__finish(struct listing *l)
 {
-	struct listeners listeners;
+	struct listeners listeners = { 0 };
 	struct listed *s;
 	size_t pos = 0;
-	int err = listing__looks_end(l);
+	int err = collect_listeners(l, &listeners);
 
-	if (err)
-		return err;
-	while ((s = listing__next(l, &pos)))
-		give_holder(l, s);
-	err = collect_listeners(l, &listeners);
-	if (err)
-		return err;
-	for (pos = 0; (s = listing__next(l, &pos));) {
+	while (!err && (s = listing__next(l, &pos))) {
 		if (is_listener(s))
 			s->direction = SW_DIR_LISTEN;
 		else if (s->class == CLASS_TCP)
@@ -150,5 +145,5 @@ int listing__finish(struct listing *l)
 			give_last(l, s);
 	}
 	free(listeners.items);
-	return 0;
+	return err;
 }

@@ -131,7 +131,7 @@ static void of_several_holders_the_one_that_started_first_owns(void **state)
 	hold(11, younger, 5);
 	hold(11, older, 6);
 	hold(11, older, 7);
-	listing__holders_end(l);
+	assert_int_equal(listing__holders_end(l), 0);
 	assert_int_equal(listing__finish(l), 0);
 	assert_ptr_equal(find(1)->owner, older);
 	assert_int_equal(find(1)->attribution, SW_ATTR_HOLDER);
@@ -215,7 +215,7 @@ static void a_socket_closed_meanwhile_is_left_out(void **state)
 	add(tcp(5, 0, STATE_TIME_WAIT, 80));
 	assert_int_equal(listing__rows_end(l), 0);
 	hold(11, older, 5);
-	listing__holders_end(l);
+	assert_int_equal(listing__holders_end(l), 0);
 	assert_int_equal(listing__unheld(l), 3);
 	assert_int_equal(listing__unheld_classes(l, NETNS), CLASS_BIT(CLASS_TCP));
 	assert_int_equal(listing__unheld_classes(l, NETNS + 1), 0);
@@ -244,6 +244,7 @@ static void a_second_look_that_fails_takes_nothing_away(void **state)
 	(void)state;
 	add(tcp(1, 11, STATE_ESTABLISHED, 80));
 	assert_int_equal(listing__rows_end(l), 0);
+	assert_int_equal(listing__holders_end(l), 0);
 	assert_int_equal(listing__recheck_begin(l), 0);
 	listing__recheck_failed(l, NETNS, CLASS_BIT(CLASS_TCP));
 	assert_int_equal(listing__recheck_end(l), 0);
@@ -294,7 +295,7 @@ static void many_rows_are_all_found_again(void **state)
 	assert_int_equal(listing__rows_end(l), 0);
 	for (uint64_t i = 1; i <= 5000; i++)
 		hold(i + 100000, older, (int)i);
-	listing__holders_end(l);
+	assert_int_equal(listing__holders_end(l), 0);
 	assert_int_equal(listing__unheld(l), 0);
 }
 
