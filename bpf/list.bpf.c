@@ -12,7 +12,8 @@
 
 #include "compat.bpf.h"
 
-#define PID_LEVEL_MAX 32 /* MAX_PID_NS_LEVEL, include/linux/pid_namespace.h */
+#define FMODE_PATH    0x4000 /* include/linux/fs.h: opened with O_PATH, and without operations */
+#define PID_LEVEL_MAX 32     /* MAX_PID_NS_LEVEL, include/linux/pid_namespace.h */
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
@@ -23,6 +24,29 @@ struct {
 	__u32 tgid; /* in the initial pid namespace */
 	__u32 pid;
 } told = {};
+
+/* The operations of every socket's file, once the first was seen. */
+__u64 socket_ops = 0;
+
+/*
+ * The inode is likely to be in no cache, and the host has many files. The node of a unix socket in a filesystem, opened
+ * with O_PATH, is a socket by its mode.
+ */
+static __always_inline bool is_socket(const struct file *file)
+{
+	const struct inode *inode;
+
+	if ((__u64)file->f_op == socket_ops)
+		return true;
+	if (socket_ops && !(file->f_mode & FMODE_PATH))
+		return false;
+	inode = file->f_inode;
+	if ((inode->i_mode & S_IFMT) != S_IFSOCK || inode->i_sb->s_magic != SOCKFS_MAGIC)
+		return false;
+	if (!(file->f_mode & FMODE_PATH))
+		socket_ops = (__u64)file->f_op;
+	return true;
+}
 
 /* Of a leader, in the reader's pid namespace, which is so many levels below the initial one; 0: it has no number there. */
 static __always_inline __u32 pid_at(struct task_struct *leader, unsigned int level)
@@ -83,18 +107,13 @@ int list_holders(struct bpf_iter__task_file *ctx)
 	struct task_struct *task = ctx->task;
 	struct file *file = ctx->file;
 	struct sw_held held = {};
-	struct inode *inode;
 
-	if (!task || !file)
-		return 0;
-	/* The node of a unix socket in a filesystem, opened with O_PATH, is a socket by its mode. */
-	inode = file->f_inode;
-	if ((inode->i_mode & S_IFMT) != S_IFSOCK || inode->i_sb->s_magic != SOCKFS_MAGIC)
+	if (!task || !file || !is_socket(file))
 		return 0;
 	/* The kernel leaves out threads that share their leader's table; one that does not has none in /proc/PID/fd. */
 	if (task->pid != task->tgid)
 		return 0;
-	held.inode = inode->i_ino;
+	held.inode = file->f_inode->i_ino;
 	held.fd = ctx->fd;
 	if (!is_told(ctx->meta, task)) {
 		tell_first(ctx->meta, task, &held);

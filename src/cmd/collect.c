@@ -6,6 +6,10 @@
 
 #include "source/proc.h"
 
+/* To ask for one socket takes as long as some ten rows of a dump, and a dump also looks at what it does not show. */
+#define FEW_OF 16
+#define FEW    16
+
 /* ---- rows */
 
 /* IPv4 over a dual-stack socket counts as IPv4 (T10): only the row tells. */
@@ -38,9 +42,27 @@ static bool is_fatal(int err)
 	return err == -ENOMEM || err == -E2BIG;
 }
 
+/* Few: to ask for each of them is quicker than for all. NULL: there are many, or none, or no memory. */
+static const struct listed **unheld_tcp(const struct collect *c, uint32_t netns, size_t *ret_count)
+{
+	size_t pos = 0, most = listing__count(c->listing) / FEW_OF + FEW;
+	const struct listed **few, *s;
+
+	*ret_count = 0;
+	if (listing__unheld(c->listing) > most)
+		return NULL;
+	few = reallocarray(NULL, most, sizeof(*few));
+	while (few && (s = listing__next_unheld(c->listing, &pos))) {
+		if (s->netns == netns && s->class == CLASS_TCP)
+			few[(*ret_count)++] = s;
+	}
+	return few;
+}
+
 static int dump_namespace(struct collect *c, const struct netns *ns, bool again)
 {
 	const struct sockets_out out = { .row = take_row, .facts = again ? NULL : take_facts, .ctx = c };
+	const struct listed **tcp = NULL;
 	struct sockets_ask ask = c->ask;
 	struct sockets_result result = { 0 };
 	int err;
@@ -51,8 +73,11 @@ static int dump_namespace(struct collect *c, const struct netns *ns, bool again)
 		ask.states = SOCKETS_STATES;
 		if (!ask.classes)
 			return 0;
+		tcp = unheld_tcp(c, ns->inode, &ask.tcp_count);
+		ask.tcp = tcp;
 	}
 	err = sockets__dump(ns == c->own ? -1 : ns->fd, ns->inode, &ask, &out, &result);
+	free(tcp);
 	if (is_fatal(err))
 		return err;
 	if (err)

@@ -48,7 +48,10 @@ struct collect {
 	bool again;
 };
 
-/* Set source, and iter, to what takes less time on this host. */
+/*
+ * Set source, and iter, to what takes less time on this host, and let it begin with what needs neither rows nor the
+ * namespaces.
+ */
 void collect__choose(struct collect *c);
 /* Fill in what /proc alone knows of a process. */
 void collect__describe(const struct collect *c, struct process *p);

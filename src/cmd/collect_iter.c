@@ -23,7 +23,7 @@
 static int start_and_dump(struct collect *c, bool again)
 {
 	/* That it did not start will be seen when its end is waited for. */
-	if (!again && c->holders)
+	if (!again && c->holders && !iter__is_running(c->iter))
 		iter__start(c->iter);
 	return collect_netlink.rows(c, again);
 }
@@ -33,6 +33,7 @@ struct taking {
 	const struct sw_holder *holder; /* of process */
 	struct process *process;
 	uint64_t ns_per_tick;
+	uint32_t own_pid;
 };
 
 static int find_process(struct taking *t, const struct sw_holder *holder)
@@ -71,7 +72,7 @@ static int take_descriptor(void *ctx, const struct sw_holder *holder, int fd, ui
 	if (!listing__wants(t->c->listing, inode))
 		return 0;
 	/* The socket of a dump, which ran at the same time, is nothing to show. */
-	if (holder->pid == (uint32_t)getpid() && !is_open(fd, inode))
+	if (holder->pid == t->own_pid && !is_open(fd, inode))
 		return 0;
 	if (t->holder != holder) {
 		int err = find_process(t, holder);
@@ -84,7 +85,11 @@ static int take_descriptor(void *ctx, const struct sw_holder *holder, int fd, ui
 
 static int read_holders(struct collect *c, bool again)
 {
-	struct taking t = { .c = c, .ns_per_tick = 1000000000ULL / (unsigned long)sysconf(_SC_CLK_TCK) };
+	struct taking t = {
+		.c = c,
+		.ns_per_tick = 1000000000ULL / (unsigned long)sysconf(_SC_CLK_TCK),
+		.own_pid = (uint32_t)getpid(),
+	};
 	int err = again ? iter__start(c->iter) : 0;
 
 	if (!err)
@@ -133,6 +138,8 @@ static bool is_our_proc(const char *proc)
 void collect__choose(struct collect *c)
 {
 	c->source = &collect_netlink;
-	if (c->holders && count_files(c->proc) >= FILES_MIN && is_our_proc(c->proc) && !iter__new(&c->iter))
-		c->source = &collect_iterator;
+	if (!c->holders || count_files(c->proc) < FILES_MIN || !is_our_proc(c->proc) || iter__new(&c->iter))
+		return;
+	c->source = &collect_iterator;
+	iter__start(c->iter);
 }

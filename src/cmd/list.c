@@ -177,7 +177,6 @@ static int collect(struct list *l)
 	const struct listing_config config = { .last_owner = l->owners_fd < 0 ? NULL : last_owner, .ctx = l };
 	int err = listing__new(&config, &l->collect.listing);
 
-	collect__choose(&l->collect);
 	if (!err)
 		err = collect__run(&l->collect);
 	if (err)
@@ -379,14 +378,16 @@ static void set_up_view(struct list *l)
 
 static int run(struct list *l)
 {
-	int err = set_up_namespaces(l);
+	int err;
 
+	set_up_ask(l);
+	collect__choose(&l->collect);
+	err = set_up_namespaces(l);
 	if (err)
 		return err;
 	err = list_names__init(&l->names, &l->namespaces, needs(l) & COLUMN_CONTEXT);
 	if (err)
 		return err;
-	set_up_ask(l);
 	err = collect(l);
 	if (err)
 		return err;

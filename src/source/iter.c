@@ -6,7 +6,6 @@
 #include <errno.h>
 #include <limits.h>
 #include <pthread.h>
-#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -111,6 +110,11 @@ int iter__start(struct iter *it)
 	err = pthread_create(&it->thread, NULL, run_thread, it);
 	it->running = !err;
 	return -err;
+}
+
+bool iter__is_running(const struct iter *it)
+{
+	return it->running;
 }
 
 int iter__wait(struct iter *it)

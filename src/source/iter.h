@@ -7,6 +7,7 @@
 #ifndef SOCKWATCH_SOURCE_ITER_H
 #define SOCKWATCH_SOURCE_ITER_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -24,6 +25,7 @@ void iter__free(struct iter *it); /* waits */
  * found is forgotten. 0 or -errno of the thread.
  */
 int iter__start(struct iter *it);
+bool iter__is_running(const struct iter *it); /* started, and not waited for */
 /* Wait for it. 0, -E2BIG or -errno (-EPERM: privilege; -ENOENT, -ESRCH, -EINVAL: a kernel without it). */
 int iter__wait(struct iter *it);
 

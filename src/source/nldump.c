@@ -73,14 +73,14 @@ void nldump__free(struct nldump *d)
 	free(d);
 }
 
-static int send_request(struct nldump *d, uint16_t type, const void *request, size_t len)
+static int send_request(struct nldump *d, uint16_t type, uint16_t flags, const void *request, size_t len)
 {
 	struct nlmsghdr *nlh = mnl_nlmsg_put_header(d->buf);
 
 	if (len > NLDUMP_REQUEST_MAX)
 		return -E2BIG;
 	nlh->nlmsg_type = type;
-	nlh->nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
+	nlh->nlmsg_flags = NLM_F_REQUEST | flags;
 	nlh->nlmsg_seq = ++d->seq;
 	memcpy(mnl_nlmsg_put_extra_header(nlh, len), request, len);
 	return mnl_socket_sendto(d->socket, nlh, nlh->nlmsg_len) < 0 ? -errno : 0;
@@ -116,13 +116,14 @@ static void drain(struct nldump *d)
 	} while (n >= 0 || n == -EBADMSG || n == -ENOBUFS);
 }
 
-static int run_once(struct nldump *d, uint16_t type, const void *request, size_t len, struct nldump_answer *a)
+static int run_once(struct nldump *d, uint16_t type, uint16_t flags, const void *request, size_t len,
+		    struct nldump_answer *a)
 {
 	ssize_t n;
 	int err;
 
 	drain(d);
-	err = send_request(d, type, request, len);
+	err = send_request(d, type, flags, request, len);
 	a->seq = d->seq;
 	while (!err && !a->done) {
 		n = receive(d, 0);
@@ -136,7 +137,7 @@ int nldump__run_as(struct nldump *d, uint16_t type, const void *request, size_t 
 {
 	for (unsigned int tries = 0; tries < NLDUMP_TRIES; tries++) {
 		struct nldump_answer a = { .portid = mnl_socket_get_portid(d->socket), .fn = fn, .ctx = ctx };
-		int err = run_once(d, type, request, len, &a);
+		int err = run_once(d, type, NLM_F_DUMP, request, len, &a);
 
 		if (err || !a.interrupted)
 			return err;
@@ -148,6 +149,13 @@ int nldump__run_as(struct nldump *d, uint16_t type, const void *request, size_t 
 int nldump__run(struct nldump *d, const void *request, size_t len, nldump_fn fn, void *ctx, bool *ret_interrupted)
 {
 	return nldump__run_as(d, SOCK_DIAG_BY_FAMILY, request, len, fn, ctx, ret_interrupted);
+}
+
+int nldump__get(struct nldump *d, const void *request, size_t len, nldump_fn fn, void *ctx)
+{
+	struct nldump_answer a = { .portid = mnl_socket_get_portid(d->socket), .fn = fn, .ctx = ctx, .one = true };
+
+	return run_once(d, SOCK_DIAG_BY_FAMILY, 0, request, len, &a);
 }
 
 /* ---- the answer */
@@ -199,6 +207,7 @@ static int take_message(const struct nlmsghdr *nlh, struct nldump_answer *a)
 	switch (nlh->nlmsg_type) {
 	case SOCK_DIAG_BY_FAMILY:
 	case TCPDIAG_GETSOCK: /* in answer to such a request */
+		a->done = a->one;
 		return a->fn(a->ctx, nlh);
 	case NLMSG_NOOP:
 		return 0;

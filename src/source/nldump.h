@@ -38,13 +38,20 @@ int nldump__run(struct nldump *d, const void *request, size_t len, nldump_fn fn,
 int nldump__run_as(struct nldump *d, uint16_t type, const void *request, size_t len, nldump_fn fn, void *ctx,
 		   bool *ret_interrupted);
 
+/*
+ * Ask for one socket: fn gets the message about it. As nldump__run, and never interrupted; -ENOENT or -ESTALE: the kernel
+ * finds no such socket.
+ */
+int nldump__get(struct nldump *d, const void *request, size_t len, nldump_fn fn, void *ctx);
+
 /* The answer alone, for tests and fuzzing. */
 struct nldump_answer {
 	unsigned int seq;
 	unsigned int portid;
 	nldump_fn fn;
 	void *ctx;
-	bool done;	  /* NLMSG_DONE was seen: out */
+	bool one;	  /* of one message, and no NLMSG_DONE behind it */
+	bool done;	  /* the answer is whole: out */
 	bool interrupted; /* NLM_F_DUMP_INTR was seen: out */
 };
 

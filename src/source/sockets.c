@@ -67,6 +67,14 @@ int sockets__ask(const struct sockets_place *place, const struct sockets_family 
 	return sockets__ask_as(place, family, class, SOCK_DIAG_BY_FAMILY, request, len, fn, ctx);
 }
 
+int sockets__get(const struct sockets_place *place, const struct sockets_family *family, enum socket_class class,
+		 const void *request, size_t len, listed_fn fn, void *ctx)
+{
+	struct asking a = { .place = place, .family = family, .class = class, .fn = fn, .ctx = ctx };
+
+	return nldump__get(place->dump, request, len, take_message, &a);
+}
+
 /* ---- /proc/net */
 
 /* Of the thread: a process can have threads in several namespaces. */

@@ -25,6 +25,12 @@ struct sockets_ask {
 	/* INET_DIAG_REQ_BYTECODE for TCP, MPTCP, UDP and UDP-Lite; of TCP listeners come all. It may be ignored. */
 	const void *bytecode;
 	size_t bytecode_len;
+	/*
+	 * Of all TCP sockets only these are wanted, which a dump has given before and which are few; of each that is still
+	 * there comes the row. NULL: all. It may be ignored.
+	 */
+	const struct listed *const *tcp;
+	size_t tcp_count;
 	bool no_ipv4; /* IPv4 over AF_INET6 is given all the same */
 	bool no_ipv6; /* as is IPv6 over AF_INET6, of which IPv4 may be one: the caller looks */
 };
@@ -89,7 +95,10 @@ int sockets__ask(const struct sockets_place *place, const struct sockets_family 
 /* The same with another type of message, as nldump__run_as. */
 int sockets__ask_as(const struct sockets_place *place, const struct sockets_family *family, enum socket_class class,
 		    uint16_t type, const void *request, size_t len, listed_fn fn, void *ctx);
-/* The same with the lines of /proc/net/NAME; states (1 << enum tcp_state) picks. */
+/* One socket of a class; see nldump__get. */
+int sockets__get(const struct sockets_place *place, const struct sockets_family *family, enum socket_class class,
+		 const void *request, size_t len, listed_fn fn, void *ctx);
+/* As sockets__ask, with the lines of /proc/net/NAME; states (1 << enum tcp_state) picks. */
 int sockets__read(const struct sockets_place *place, const struct sockets_family *family, enum socket_class class,
 		  const char *name, uint32_t states, listed_fn fn, void *ctx);
 /* fn with each line, of that file of the namespace. 0, what fn returned, or -errno. */
