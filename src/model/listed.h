@@ -123,7 +123,7 @@ struct listed {
 	/* The listing's own. */
 	struct facts *facts;   /* NULL: not asked for, or not known */
 	struct process *owner; /* NULL: none */
-	uint32_t holders;      /* the last one's place in the list of holders, from 1; 0: none */
+	uint32_t holders;      /* of one, which is the owner, its descriptor; of several the last one's place, from 1 */
 	uint32_t holder_count;
 	uint8_t attribution; /* enum sw_attribution */
 	uint8_t direction;   /* enum sw_direction */

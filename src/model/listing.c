@@ -69,6 +69,12 @@ static int reserve_piece(struct pieces *p, size_t size)
 
 /* ---- indexes */
 
+/* The kernel counts up cookies and inodes, and they come nearly in that order: eight of them share a line of the cache. */
+static uint32_t spread(uint64_t key)
+{
+	return ((uint32_t)hash__mix(key >> 3) & ~7U) | (key & 7);
+}
+
 /*
  * By identity. An accepted MPTCP socket can have the cookie of its listener (the kernel copies it), so there the inode
  * is part of it. An SCTP socket has a row for each of its associations. A row of /proc has no cookie, and is known by its
@@ -82,12 +88,12 @@ static uint32_t hash_identity(const struct listed *s)
 		key ^= s->inode << 8;
 	if (s->class == CLASS_SCTP)
 		key ^= (uint64_t)s->ends.remote_port << 32;
-	return (uint32_t)hash__mix(key ^ (uint64_t)s->class << 56);
+	return spread(key ^ (uint64_t)s->class << 56);
 }
 
 static uint32_t hash_inode(uint64_t inode)
 {
-	return (uint32_t)hash__mix(inode);
+	return spread(inode);
 }
 
 static bool same_identity(const struct listed *a, const struct listed *b)
@@ -354,23 +360,47 @@ static bool owns_before(const struct process *p, const struct process *q)
 	return !q || p->start_ticks < q->start_ticks || (p->start_ticks == q->start_ticks && p->pid < q->pid);
 }
 
+static int chain(struct listing *l, struct listed *s, struct process *p, int fd)
+{
+	if (l->held.count == UINT32_MAX || reserve_piece(&l->held, sizeof(struct held)))
+		return -ENOMEM;
+	*listing__held(l, ++l->held.count) = (struct held){ .process = p, .fd = fd, .next = s->holders };
+	s->holders = (uint32_t)l->held.count;
+	return 0;
+}
+
+static int hold_one(struct listing *l, struct listed *s, struct process *p, int fd)
+{
+	int err = 0;
+
+	if (s->holder_count == 1) {
+		int first_fd = (int)s->holders;
+
+		s->holders = 0;
+		err = chain(l, s, s->owner, first_fd);
+	}
+	if (!err && s->holder_count)
+		err = chain(l, s, p, fd);
+	if (err)
+		return err;
+	l->unheld_count -= is_unheld(s);
+	if (!s->holder_count++)
+		s->holders = (uint32_t)fd;
+	if (owns_before(p, s->owner))
+		s->owner = p;
+	s->attribution = SW_ATTR_HOLDER;
+	return 0;
+}
+
 int listing__hold(struct listing *l, uint64_t inode, struct process *p, int fd)
 {
 	struct inode_walk w = walk_inode(l->looked_up, inode);
 	struct listed *s;
+	int err = 0;
 
-	while ((s = next_with_inode(l, &w))) {
-		if (l->held.count == UINT32_MAX || reserve_piece(&l->held, sizeof(struct held)))
-			return -ENOMEM;
-		l->unheld_count -= is_unheld(s);
-		*listing__held(l, ++l->held.count) = (struct held){ .process = p, .fd = fd, .next = s->holders };
-		s->holders = (uint32_t)l->held.count;
-		s->holder_count++;
-		if (owns_before(p, s->owner))
-			s->owner = p;
-		s->attribution = SW_ATTR_HOLDER;
-	}
-	return 0;
+	while (!err && (s = next_with_inode(l, &w)))
+		err = hold_one(l, s, p, fd);
+	return err;
 }
 
 /* The places of what is unheld: the first time of all rows, later of those that were. 0 or -ENOMEM. */
@@ -438,7 +468,9 @@ const struct holder *listing__holders(struct listing *l, const struct listed *s,
 		l->scratch = scratch;
 		l->scratch_size = i;
 	}
-	for (uint32_t at = s->holders; at && i; at = listing__held(l, at)->next) {
+	if (i == 1)
+		l->scratch[0] = (struct holder){ .process = s->owner, .fd = (int)s->holders };
+	for (uint32_t at = i > 1 ? s->holders : 0; at && i; at = listing__held(l, at)->next) {
 		const struct held *h = listing__held(l, at);
 
 		l->scratch[--i] = (struct holder){ .process = h->process, .fd = h->fd };
