@@ -52,9 +52,14 @@ fail:
 	return false;
 }
 
+static bool have_room(struct buffer *b, size_t extra)
+{
+	return (!b->failed && extra <= b->size - b->len) || reserve(b, extra);
+}
+
 void buffer__add(struct buffer *b, const void *data, size_t len)
 {
-	if (!len || !reserve(b, len))
+	if (!len || !have_room(b, len))
 		return;
 	memcpy(b->data + b->len, data, len);
 	b->len += len;
@@ -67,20 +72,26 @@ void buffer__adds(struct buffer *b, const char *s)
 
 void buffer__addc(struct buffer *b, char c)
 {
-	if (!reserve(b, 1))
+	if (!have_room(b, 1))
 		return;
 	b->data[b->len++] = c;
 }
 
 void buffer__addu(struct buffer *b, uint64_t n)
 {
+	static const char pairs[] = "00010203040506070809101112131415161718192021222324"
+				    "25262728293031323334353637383940414243444546474849"
+				    "50515253545556575859606162636465666768697071727374"
+				    "75767778798081828384858687888990919293949596979899";
 	char digits[U64_DIGITS];
 	size_t at = sizeof(digits);
 
-	do {
-		digits[--at] = (char)('0' + n % 10);
-		n /= 10;
-	} while (n);
+	for (; n > 99; n /= 100)
+		memcpy(digits + (at -= 2), pairs + n % 100 * 2, 2);
+	if (n > 9)
+		memcpy(digits + (at -= 2), pairs + n * 2, 2);
+	else
+		digits[--at] = (char)('0' + n);
 	buffer__add(b, digits + at, sizeof(digits) - at);
 }
 
