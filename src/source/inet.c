@@ -97,8 +97,9 @@ struct taking {
 	bool association;
 };
 
-static int take_attribute(const struct nlattr *attr, struct taking *t)
+static int take_attribute(const struct nlattr *attr, void *ctx)
 {
+	struct taking *t = ctx;
 	size_t len = mnl_attr_get_payload_len(attr);
 	struct listed *row = t->row;
 
@@ -183,19 +184,16 @@ static int parse(const struct nlmsghdr *nlh, struct listed *row, struct facts *f
 	const struct inet_diag_msg *msg = mnl_nlmsg_get_payload(nlh);
 	size_t len = mnl_nlmsg_get_payload_len(nlh);
 	struct taking t = { .row = row, .facts = facts };
-	const struct nlattr *attr;
 
-	if (len < sizeof(*msg) || nldump__check_attributes(msg + 1, len - sizeof(*msg)))
+	if (len < sizeof(*msg))
 		return -EBADMSG;
 	if (msg->idiag_family != AF_INET && msg->idiag_family != AF_INET6)
 		return -EBADMSG;
 	if (row->class != CLASS_SCTP && (msg->idiag_state == 0 || msg->idiag_state >= STATE_MAX))
 		return -EBADMSG;
 	fill_row(row, msg);
-	mnl_attr_for_each(attr, nlh, sizeof(*msg)) {
-		if (take_attribute(attr, &t))
-			return -EBADMSG;
-	}
+	if (nldump__each_attribute(msg + 1, len - sizeof(*msg), take_attribute, &t))
+		return -EBADMSG;
 	return row->class == CLASS_SCTP ? finish_sctp(row, t.association) : 0;
 }
 

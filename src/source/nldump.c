@@ -172,6 +172,28 @@ int nldump__check_attributes(const void *payload, size_t len)
 	return left > 0 ? -EBADMSG : 0;
 }
 
+int nldump__each_attribute(const void *payload, size_t len, int (*fn)(const struct nlattr *attr, void *ctx), void *ctx)
+{
+	const char *at = payload;
+
+	while (len >= sizeof(struct nlattr)) {
+		const struct nlattr *attr = (const struct nlattr *)at;
+		size_t size = MNL_ALIGN((size_t)attr->nla_len);
+		int err;
+
+		if (attr->nla_len < sizeof(*attr) || attr->nla_len > len)
+			return -EBADMSG;
+		err = fn(attr, ctx);
+		if (err)
+			return err;
+		/* The padding of the last need not be there. */
+		size = size < len ? size : len;
+		at += size;
+		len -= size;
+	}
+	return len ? -EBADMSG : 0;
+}
+
 int nldump__memory(const struct nlattr *attr, struct facts *facts)
 {
 	size_t len = mnl_attr_get_payload_len(attr);

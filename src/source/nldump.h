@@ -61,6 +61,9 @@ int nldump_answer__take(struct nldump_answer *answer, const void *data, size_t l
 /* 0, or -EBADMSG: the attributes do not fill the len bytes at payload one behind the other. */
 int nldump__check_attributes(const void *payload, size_t len);
 
+/* The same, and fn with each. 0, -EBADMSG, or what fn returned. */
+int nldump__each_attribute(const void *payload, size_t len, int (*fn)(const struct nlattr *attr, void *ctx), void *ctx);
+
 /* SK_MEMINFO_* of an attribute. 0 or -EBADMSG; kernels append to it. */
 int nldump__memory(const struct nlattr *attr, struct facts *facts);
 
