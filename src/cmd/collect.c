@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "source/iter.h"
 #include "source/proc.h"
 
 /* To ask for one socket takes as long as some ten rows of a dump, and a dump also looks at what it does not show. */
@@ -282,6 +283,8 @@ int collect__run(struct collect *c)
 		err = find_holders(c, false);
 		if (!err)
 			err = settle(c);
+		if (c->iter)
+			iter__stop(c->iter);
 	}
 	free(c->seen);
 	c->seen = NULL;

@@ -90,11 +90,12 @@ static int read_holders(struct collect *c, bool again)
 		.ns_per_tick = 1000000000ULL / (unsigned long)sysconf(_SC_CLK_TCK),
 		.own_pid = (uint32_t)getpid(),
 	};
-	int err = again ? iter__start(c->iter) : 0;
+	int err = iter__wait(c->iter);
 
-	if (!err)
-		err = iter__wait(c->iter);
 	if (!err) {
+		/* Rows may be left that nobody is found to hold: by then the second look is half done. */
+		if (!again)
+			iter__start(c->iter);
 		err = iter__each(c->iter, take_descriptor, &t);
 		iter__forget(c->iter);
 		return err;

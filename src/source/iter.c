@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <limits.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -22,9 +23,11 @@
 struct iter {
 	struct list_bpf *skel; /* NULL: not loaded yet */
 	struct bpf_link *link;
-	struct buffer read;
+	struct buffer read; /* by the thread */
+	struct buffer done; /* what was waited for */
 	pthread_t thread;
 	bool running;
+	atomic_bool unwanted;
 	int error; /* of the last reading */
 };
 
@@ -35,6 +38,7 @@ int iter__new(struct iter **ret)
 	if (!it)
 		return -ENOMEM;
 	buffer__init(&it->read, ITER_BYTES_MAX);
+	buffer__init(&it->done, ITER_BYTES_MAX);
 	*ret = it;
 	return 0;
 }
@@ -43,11 +47,11 @@ void iter__free(struct iter *it)
 {
 	if (!it)
 		return;
-	if (it->running)
-		pthread_join(it->thread, NULL);
+	iter__stop(it);
 	bpf_link__destroy(it->link);
 	list_bpf__destroy(it->skel);
 	buffer__free(&it->read);
+	buffer__free(&it->done);
 	free(it);
 }
 
@@ -71,7 +75,7 @@ static int read_all(struct iter *it, int fd)
 	unsigned int vain = 0;
 	ssize_t n;
 
-	while ((n = read(fd, data, sizeof(data)))) {
+	while (!it->unwanted && (n = read(fd, data, sizeof(data)))) {
 		if (n > 0) {
 			buffer__add(&it->read, data, (size_t)n);
 			if (it->read.failed)
@@ -106,7 +110,7 @@ int iter__start(struct iter *it)
 {
 	int err;
 
-	buffer__reset(&it->read);
+	it->unwanted = false;
 	err = pthread_create(&it->thread, NULL, run_thread, it);
 	it->running = !err;
 	return -err;
@@ -123,7 +127,19 @@ int iter__wait(struct iter *it)
 		return -ECANCELED;
 	pthread_join(it->thread, NULL);
 	it->running = false;
+	buffer__free(&it->done);
+	it->done = it->read;
+	buffer__init(&it->read, ITER_BYTES_MAX);
 	return it->error;
+}
+
+void iter__stop(struct iter *it)
+{
+	it->unwanted = true;
+	if (it->running)
+		pthread_join(it->thread, NULL);
+	it->running = false;
+	buffer__free(&it->read);
 }
 
 int iter__parse(const void *data, size_t len, iter_fd_fn fn, void *ctx)
@@ -156,10 +172,10 @@ int iter__parse(const void *data, size_t len, iter_fd_fn fn, void *ctx)
 
 int iter__each(const struct iter *it, iter_fd_fn fn, void *ctx)
 {
-	return iter__parse(it->read.data, it->read.len, fn, ctx);
+	return iter__parse(it->done.data, it->done.len, fn, ctx);
 }
 
 void iter__forget(struct iter *it)
 {
-	buffer__free(&it->read);
+	buffer__free(&it->done);
 }

@@ -18,16 +18,18 @@
 struct iter;
 
 int iter__new(struct iter **ret);
-void iter__free(struct iter *it); /* waits */
+void iter__free(struct iter *it); /* what is being read is given up */
 
 /*
- * Read everything in a thread of its own; the first time the program is loaded there as well. What an earlier reading
- * found is forgotten. 0 or -errno of the thread.
+ * Read everything in a thread of its own; the first time the program is loaded there as well. What the reading before
+ * found, which was waited for, stays until this one is. 0 or -errno of the thread.
  */
 int iter__start(struct iter *it);
 bool iter__is_running(const struct iter *it); /* started, and not waited for */
 /* Wait for it. 0, -E2BIG or -errno (-EPERM: privilege; -ENOENT, -ESRCH, -EINVAL: a kernel without it). */
 int iter__wait(struct iter *it);
+/* What is being read is not needed any more. */
+void iter__stop(struct iter *it);
 
 /* A descriptor; the same process has the same holder, which is valid as long as the reading. Not 0 stops. */
 typedef int (*iter_fd_fn)(void *ctx, const struct sw_holder *holder, int fd, uint64_t inode);
