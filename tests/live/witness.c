@@ -354,13 +354,27 @@ void witness__finish(struct witness *w, size_t open, int timeout_ms)
 	live_table__free(kernel);
 }
 
-/* Of a listener's attribution is a child that nobody has accepted yet: whose it will be, nobody knows. */
+/* Did that process accept any of the connections? */
+static bool is_server(const struct load *load, uint32_t pid)
+{
+	const struct storm_record *r;
+
+	for (size_t i = 0; (r = load__record(load, i)); i++)
+		if (r->role == STORM_SERVER && r->pid == pid)
+			return true;
+	return false;
+}
+
+/*
+ * Of a listener's attribution is a child that nobody has accepted yet: whose it will be, nobody knows. The listener is its
+ * maker's, or, when that has gone, one of the servers'.
+ */
 static bool is_right(const struct load *load, const struct storm_record *r, int attribution, uint32_t pid)
 {
 	const char *word = attributions[attribution];
 
 	if (!strcmp(word, "listener"))
-		return r->role == STORM_SERVER && pid == load__listener_pid(load);
+		return r->role == STORM_SERVER && (pid == load__listener_pid(load) || is_server(load, pid));
 	if (!strcmp(word, r->role == STORM_SERVER ? "connect" : "accept") || !strcmp(word, "listen"))
 		return false;
 	return pid == r->pid;
