@@ -39,7 +39,7 @@ struct bpf_hook {
 
 /* Set *ret_hooks to the hooks of the table, BPF_HOOKS of them, none used or tried. */
 void bpf_source__hooks(struct bpf_hook *ret_hooks);
-/* Load and attach each hook alone, and take it down again; "used" are those that this kernel has a use for. */
+/* Load all hooks, attach each alone, and take it down again; "used" are those that this kernel has a use for. */
 void bpf_source__survey(struct bpf_hook *ret_hooks, const struct bpf_config *config);
 
 /* Whether a map is refused for its size or, with the privilege for it, at all: for want of memory that may be locked. */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* What bpf.c (programs of its own) and bpf_pin.c (pinned ones) share. */
+/* What bpf.c and bpf_load.c (programs of its own) and bpf_pin.c (pinned ones) share. */
 #ifndef SOCKWATCH_SOURCE_BPF_INTERNAL_H
 #define SOCKWATCH_SOURCE_BPF_INTERNAL_H
 
@@ -33,12 +33,17 @@ struct bpf_source {
 
 /* A source with nothing in it yet; NULL: no memory. bpf_source__free frees it at any stage. */
 struct bpf_source *bpf_source__make(void);
+/* Set skel and legacy of *ret to what can be loaded of the plan, as bpf_source__new. */
+int bpf_source__load(const struct bpf_config *config, enum bpf_plan plan, struct bpf_hook *hooks,
+		     struct bpf_source *ret);
+/* Attach what was loaded. 0, or the -errno of the first required hook. */
+int bpf_source__attach(struct bpf_source *b, struct bpf_hook *hooks);
 /* Maps, .bss and hooks are set: open the ring, and let the programs make records. 0 or -errno. */
 int bpf_source__hear(struct bpf_source *b, bool all_states);
-/* Mark as used the hooks that the plan has. */
-void bpf_source__use_plan(struct bpf_hook *hooks, enum bpf_plan plan, bool legacy);
-/* Hook i cannot be had: mark as used what the plan has instead. */
-void bpf_source__replace(struct bpf_hook *hooks, unsigned int i, enum bpf_plan plan, bool legacy);
+/* Mark as used the hooks that one of the plans has; plans: bits. */
+void bpf_source__use_plans(struct bpf_hook *hooks, unsigned int plans, bool legacy);
+/* Hook i cannot be had: mark as used what the plans have instead. */
+void bpf_source__replace(struct bpf_hook *hooks, unsigned int i, unsigned int plans, bool legacy);
 /* The programs with their maps, as bytes. */
 const void *bpf_source__object(size_t *ret_size);
 

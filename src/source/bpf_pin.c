@@ -206,7 +206,7 @@ static int open_hooks(struct bpf_source *b, int dir_fd, enum bpf_plan plan, stru
 		if (hooks[i].required)
 			err = hooks[i].error;
 		if (hooks[i].error)
-			bpf_source__replace(hooks, i, plan, b->legacy);
+			bpf_source__replace(hooks, i, BPF_PLAN_BIT(plan), b->legacy);
 	}
 	return err;
 }
@@ -257,7 +257,7 @@ static int open_all(struct bpf_source *b, int dir_fd, struct bpf_hook *hooks)
 	if (bpf_plan__find(about.plan, &plan))
 		return -ESTALE;
 	b->legacy = about.legacy;
-	bpf_source__use_plan(hooks, plan, b->legacy);
+	bpf_source__use_plans(hooks, BPF_PLAN_BIT(plan), b->legacy);
 	err = open_maps(b, dir_fd);
 	b->memory_fd = b->owners_fd;
 	return err ? err : open_hooks(b, dir_fd, plan, hooks);
