@@ -28,8 +28,19 @@ static int start_and_dump(struct collect *c, bool again)
 	return collect_netlink.rows(c, again);
 }
 
+/* So many descriptors wait until their rows are in the cache. */
+#define AHEAD 16
+
+struct descriptor {
+	const struct sw_holder *holder; /* NULL: none */
+	uint64_t inode;
+	int fd;
+};
+
 struct taking {
 	struct collect *c;
+	struct descriptor ahead[AHEAD];
+	unsigned int next;		/* of them, to be taken */
 	const struct sw_holder *holder; /* of process */
 	struct process *process;
 	uint64_t ns_per_tick;
@@ -65,22 +76,39 @@ static bool is_open(int fd, uint64_t inode)
 	return !fstat(fd, &st) && S_ISSOCK(st.st_mode) && st.st_ino == inode;
 }
 
-static int take_descriptor(void *ctx, const struct sw_holder *holder, int fd, uint64_t inode)
+static int take(struct taking *t, const struct descriptor *d)
 {
-	struct taking *t = ctx;
-
-	if (!listing__wants(t->c->listing, inode))
+	if (!d->holder || !listing__wants(t->c->listing, d->inode))
 		return 0;
 	/* The socket of a dump, which ran at the same time, is nothing to show. */
-	if (holder->pid == t->own_pid && !is_open(fd, inode))
+	if (d->holder->pid == t->own_pid && !is_open(d->fd, d->inode))
 		return 0;
-	if (t->holder != holder) {
-		int err = find_process(t, holder);
+	if (t->holder != d->holder) {
+		int err = find_process(t, d->holder);
 
 		if (err)
 			return err;
 	}
-	return listing__hold(t->c->listing, inode, t->process, fd);
+	return listing__hold(t->c->listing, d->inode, t->process, d->fd);
+}
+
+static int take_descriptor(void *ctx, const struct sw_holder *holder, int fd, uint64_t inode)
+{
+	struct taking *t = ctx;
+	struct descriptor *place = &t->ahead[t->next++ % AHEAD], d = *place;
+
+	*place = (struct descriptor){ .holder = holder, .inode = inode, .fd = fd };
+	listing__expect(t->c->listing, inode);
+	return take(t, &d);
+}
+
+static int take_all(struct taking *t)
+{
+	int err = iter__each(t->c->iter, take_descriptor, t);
+
+	for (unsigned int i = 0; !err && i < AHEAD; i++)
+		err = take(t, &t->ahead[t->next++ % AHEAD]);
+	return err;
 }
 
 static int read_holders(struct collect *c, bool again)
@@ -96,7 +124,7 @@ static int read_holders(struct collect *c, bool again)
 		/* Rows may be left that nobody is found to hold: by then the second look is half done. */
 		if (!again)
 			iter__start(c->iter);
-		err = iter__each(c->iter, take_descriptor, &t);
+		err = take_all(&t);
 		iter__forget(c->iter);
 		return err;
 	}

@@ -41,6 +41,8 @@ int listing__add(struct listing *l, const struct listed *row, const struct facts
 int listing__add_facts(struct listing *l, const struct listed *row, const struct facts *facts);
 
 int listing__rows_end(struct listing *l);
+/* It will be asked for soon: the row may be fetched into the cache meanwhile. */
+void listing__expect(const struct listing *l, uint64_t inode);
 /* A row has this inode, and no holder from an earlier look. */
 bool listing__wants(const struct listing *l, uint64_t inode);
 /* p has descriptor fd of the socket. The process stays the table's. 0 or -ENOMEM. */

@@ -230,9 +230,12 @@ static void add_padded(struct sheet *t, struct buffer *out, unsigned int i, cons
 }
 
 /* Nothing in it that escape__terminal would change: nearly every cell there is. */
-static bool is_plain(const char *s, size_t len)
+static bool is_plain(const struct column *column, const char *s, size_t len)
 {
 	bool plain = len > 0;
+
+	if (column->flags & COLUMN_NUMBER)
+		return plain;
 
 	for (size_t i = 0; i < len; i++)
 		plain &= s[i] >= ' ' && s[i] <= '~' && s[i] != '\\';
@@ -247,7 +250,7 @@ static int add_cell(struct sheet *t, struct buffer *out, unsigned int i, const s
 	const char *text;
 
 	column->text(v, out);
-	if (!out->failed && is_plain(out->data + start, out->len - start)) {
+	if (!out->failed && is_plain(column, out->data + start, out->len - start)) {
 		end_cell(t, out, i, start, (unsigned int)(out->len - start));
 		return 0;
 	}
