@@ -14,27 +14,42 @@
 
 enum { OPT_STATES = 256, OPT_NO_EXISTING, OPT_DURATION, OPT_COUNT, OPT_PLAN, OPT_RING, OPT_VERSION };
 
-/* One row an option: what getopt_long takes and what --help prints. */
+#define ONLY(command) (1U << (command))
+#define STREAM	      ONLY(COMMAND_STREAM)
+#define ANY	      (~0U)
+
+/* One row an option: what getopt_long takes, what --help prints, and the commands to which it means something. */
 static const struct {
 	struct option option;
 	const char *argument;
 	const char *help;
+	unsigned int commands;
 } option_table[] = {
-	{ { "ipv4", no_argument, NULL, '4' }, NULL, "only IPv4, and IPv4 over dual-stack sockets" },
-	{ { "ipv6", no_argument, NULL, '6' }, NULL, "only IPv6" },
-	{ { "listening", no_argument, NULL, 'l' }, NULL, "only listening sockets" },
-	{ { "json", no_argument, NULL, 'j' }, NULL, "NDJSON version 1 instead of text" },
-	{ { "states", no_argument, NULL, OPT_STATES }, NULL, "every change of state, and the end of TIME_WAIT" },
-	{ { "no-existing", no_argument, NULL, OPT_NO_EXISTING }, NULL, "do not list what is open already" },
-	{ { "duration", required_argument, NULL, OPT_DURATION }, "S", "end after S seconds (0.5 is half a second)" },
-	{ { "count", required_argument, NULL, OPT_COUNT }, "N", "end after N lines about sockets" },
+	{ { "ipv4", no_argument, NULL, '4' }, NULL, "only IPv4, and IPv4 over dual-stack sockets", STREAM },
+	{ { "ipv6", no_argument, NULL, '6' }, NULL, "only IPv6", STREAM },
+	{ { "listening", no_argument, NULL, 'l' }, NULL, "only listening sockets", STREAM },
+	{ { "json", no_argument, NULL, 'j' }, NULL, "NDJSON version 1 instead of text", STREAM | ONLY(COMMAND_DOCTOR) },
+	{ { "states", no_argument, NULL, OPT_STATES },
+	  NULL,
+	  "every change of state, and the end of TIME_WAIT",
+	  STREAM },
+	{ { "no-existing", no_argument, NULL, OPT_NO_EXISTING }, NULL, "do not list what is open already", STREAM },
+	{ { "duration", required_argument, NULL, OPT_DURATION },
+	  "S",
+	  "end after S seconds (0.5 is half a second)",
+	  STREAM },
+	{ { "count", required_argument, NULL, OPT_COUNT }, "N", "end after N lines about sockets", STREAM },
 	{ { "plan", required_argument, NULL, OPT_PLAN },
 	  "P",
-	  "force one: fentry, kprobe, tracepoint, or none (polling)" },
-	{ { "ring", required_argument, NULL, OPT_RING }, "KIB", "size of the record ring, a power of two (4096)" },
-	{ { "verbose", no_argument, NULL, 'v' }, NULL, "say on stderr what is done, and which hooks are missing" },
-	{ { "help", no_argument, NULL, 'h' }, NULL, "this text" },
-	{ { "version", no_argument, NULL, OPT_VERSION }, NULL, "the version" },
+	  "force one: fentry, kprobe, tracepoint, or none (polling)",
+	  STREAM | ONLY(COMMAND_PIN) },
+	{ { "ring", required_argument, NULL, OPT_RING },
+	  "KIB",
+	  "size of the record ring, a power of two (4096)",
+	  STREAM | ONLY(COMMAND_PIN) },
+	{ { "verbose", no_argument, NULL, 'v' }, NULL, "say on stderr what is done, and which hooks are missing", ANY },
+	{ { "help", no_argument, NULL, 'h' }, NULL, "this text", ANY },
+	{ { "version", no_argument, NULL, OPT_VERSION }, NULL, "the version", ANY },
 };
 
 #define OPTION_COUNT (sizeof(option_table) / sizeof(option_table[0]))
@@ -169,6 +184,15 @@ static const struct {
 	{ "unpin", COMMAND_UNPIN },
 };
 
+static const char *command_word(enum command command)
+{
+	size_t i = 0;
+
+	while (command_table[i].command != command)
+		i++;
+	return command_table[i].word;
+}
+
 /* The command word, if there is one; the other words are the filter, which only a stream has. */
 static int parse_command(int argc, char **argv, struct options *o, char *why, size_t size)
 {
@@ -197,10 +221,32 @@ static int parse_command(int argc, char **argv, struct options *o, char *why, si
 	return 0;
 }
 
+static size_t option_of(int c)
+{
+	size_t i = 0;
+
+	while (i < OPTION_COUNT && option_table[i].option.val != c)
+		i++;
+	return i;
+}
+
+/* What would have no effect is a mistake. given: by place in the table. */
+static int check_given(const struct options *o, const bool *given, char *why, size_t size)
+{
+	for (size_t i = 0; i < OPTION_COUNT; i++) {
+		if (!given[i] || option_table[i].commands & ONLY(o->command))
+			continue;
+		snprintf(why, size, "%s has no --%s", command_word(o->command), option_table[i].option.name);
+		return -EINVAL;
+	}
+	return 0;
+}
+
 int options__parse(int argc, char **argv, struct options *ret, char *why, size_t why_size)
 {
 	struct options o = { .ring_bytes = BPF_RING_DEFAULT };
 	struct option options[OPTION_COUNT + 1] = { 0 };
+	bool given[OPTION_COUNT] = { 0 };
 	int c, err;
 
 	for (size_t i = 0; i < OPTION_COUNT; i++)
@@ -217,11 +263,14 @@ int options__parse(int argc, char **argv, struct options *ret, char *why, size_t
 			snprintf(why, why_size, "%s wants a value", argv[optind - 1]);
 		if (c == '?' || c == ':')
 			return -EINVAL;
+		given[option_of(c)] = true;
 		err = apply(c, optarg, &o, why, why_size);
 		if (err)
 			return err;
 	}
 	err = parse_command(argc - optind, argv + optind, &o, why, why_size);
+	if (!err && o.command != COMMAND_HELP && o.command != COMMAND_VERSION)
+		err = check_given(&o, given, why, why_size);
 	if (err)
 		return err;
 	*ret = o;

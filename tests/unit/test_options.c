@@ -4,6 +4,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -201,6 +202,45 @@ static void what_is_refused_says_why_in_one_line(void **state)
 	}
 }
 
+static void a_command_refuses_options_that_mean_nothing_to_it(void **state)
+{
+	static const char *const refused[] = {
+		"-4",	  "-6",		  "-l",	       "--states",	"--no-existing",
+		"--json", "--duration 1", "--count 1", "--plan fentry", "--ring 64",
+	};
+	static const struct {
+		const char *word, *taken[5];
+	} commands[] = {
+		{ "doctor", { "--json", NULL } },
+		{ "pin", { "--plan fentry", "--ring 64", NULL } },
+		{ "unpin", { NULL } },
+	};
+	struct options o;
+	char line[64];
+
+	(void)state;
+	for (size_t c = 0; c < COUNT(commands); c++) {
+		for (size_t i = 0; i < COUNT(refused); i++) {
+			bool taken = false;
+
+			for (size_t t = 0; commands[c].taken[t]; t++)
+				taken |= !strcmp(commands[c].taken[t], refused[i]);
+			snprintf(line, sizeof(line), "%s %s", commands[c].word, refused[i]);
+			if (parse(line, &o) != (taken ? 0 : -EINVAL))
+				fail_msg("'%s' was %s", line, taken ? "refused" : "taken");
+			if (!taken && !strstr(why, commands[c].word))
+				fail_msg("'%s' is refused with '%s'", line, why);
+		}
+		snprintf(line, sizeof(line), "%s -v", commands[c].word);
+		take(line, &o);
+		snprintf(line, sizeof(line), "%s --states --help", commands[c].word);
+		take(line, &o);
+		assert_int_equal(o.command, COMMAND_HELP);
+	}
+	assert_int_equal(parse("--count 5 unpin", &o), -EINVAL);
+	assert_string_equal(why, "unpin has no --count");
+}
+
 static void last_value_counts_and_parsing_starts_anew(void **state)
 {
 	struct options o;
@@ -224,6 +264,7 @@ int main(void)
 		cmocka_unit_test(durations),
 		cmocka_unit_test(numbers_at_their_limits),
 		cmocka_unit_test(what_is_refused_says_why_in_one_line),
+		cmocka_unit_test(a_command_refuses_options_that_mean_nothing_to_it),
 		cmocka_unit_test(last_value_counts_and_parsing_starts_anew),
 	};
 
