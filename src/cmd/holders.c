@@ -9,7 +9,7 @@
 
 /* What follows a fork comes soon after it (an exec, the close of what the other side needs): one look sees it all. */
 #define SETTLE_NS 100000000ULL
-/* Between two looks, at least; and so many times what the last one took, which bounds the cost to 0.5 % of a core. */
+/* Between two looks, at least; and so many times what the last one cost, which bounds that to 0.5 % of a core. */
 #define REST_NS	    200000000ULL
 #define REST_TIMES  200
 #define REST_MAX_NS 10000000000ULL
@@ -56,7 +56,7 @@ static int look_at(void *ctx, uint32_t pid, uint64_t start_ticks)
 
 int holders__look(struct holders_clock *c, struct sync *s)
 {
-	uint64_t start = clock__boot_ns(), now, rest;
+	uint64_t start = clock__boot_ns(), start_cpu = clock__ns(CLOCK_THREAD_CPUTIME_ID), now, rest;
 	int err = model__holders_begin(s->model);
 
 	if (!err)
@@ -67,7 +67,7 @@ int holders__look(struct holders_clock *c, struct sync *s)
 	/* Who took a socket while we looked may not have been seen. */
 	model__holders_end(s->model, start);
 	now = clock__boot_ns();
-	rest = (now - start) * REST_TIMES;
+	rest = (clock__ns(CLOCK_THREAD_CPUTIME_ID) - start_cpu) * REST_TIMES;
 	rest = rest < REST_NS ? REST_NS : rest > REST_MAX_NS ? REST_MAX_NS : rest;
 	c->due_ns = 0;
 	c->rest_ns = now + rest;

@@ -231,7 +231,7 @@ struct process *holders__of_listener(struct model *m, const struct sock *child, 
 
 void holders__handed_over(struct model *m, const struct sock *s, struct process *prev, uint64_t time_ns)
 {
-	struct update u = { .event = EV_OWNER, .time_ns = time_ns, .prev_owner = prev };
+	struct update u = { .event = EV_OWNER, .time_ns = time_ns };
 	struct sock *child;
 	size_t pos = 0;
 
@@ -239,13 +239,17 @@ void holders__handed_over(struct model *m, const struct sock *s, struct process 
 		return;
 	prev->left = true;
 	while ((child = table__next(&m->socks, &pos))) {
-		if (child->attribution != SW_ATTR_LISTENER || child->owner != prev)
+		struct process *before = child->owner;
+
+		if (child->attribution != SW_ATTR_LISTENER || !before->left)
 			continue;
-		sockets__set_owner(m, child, holders__of_listener(m, child, process__ref(child->owner)),
-				   SW_ATTR_LISTENER);
+		process__ref(before);
+		sockets__set_owner(m, child, holders__of_listener(m, child, process__ref(before)), SW_ATTR_LISTENER);
 		u.sock = child;
-		if (child->owner != prev)
+		u.prev_owner = before;
+		if (child->owner != before)
 			tell(m, &u);
+		process_table__put(m->processes, before);
 	}
 }
 
