@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/sched.h>
 #include <poll.h>
 #include <sched.h>
 #include <setjmp.h>
@@ -15,6 +16,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -54,6 +56,19 @@ static void become(const struct actor_config *config, const int theirs[ACTOR_LAN
 	_exit(127);
 }
 
+/* As fork, with that pid (clone3, from 5.5). */
+static pid_t fork_as(uint32_t pid)
+{
+	pid_t wanted = (pid_t)pid;
+	struct clone_args args = {
+		.exit_signal = SIGCHLD,
+		.set_tid = (uint64_t)(uintptr_t)&wanted,
+		.set_tid_size = 1,
+	};
+
+	return pid ? (pid_t)syscall(SYS_clone3, &args, sizeof(args)) : fork();
+}
+
 struct actor *actor__spawn(const struct actor_config *config)
 {
 	struct actor *actor = calloc(1, sizeof(*actor));
@@ -70,7 +85,7 @@ struct actor *actor__spawn(const struct actor_config *config)
 		close(pair[1]);
 		assert_true(theirs[i] >= 0);
 	}
-	pid_t pid = fork();
+	pid_t pid = fork_as(config->pid);
 	assert_true(pid >= 0);
 	if (pid == 0)
 		become(config, theirs);

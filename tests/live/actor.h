@@ -98,6 +98,7 @@ struct actor_config {
 	int ns_fd;		 /* network namespace, -1: the test's */
 	const char *comm;	 /* at most 15 bytes */
 	const char *const *argv; /* command line, NULL: comm alone */
+	uint32_t pid;		 /* 0: any; else that one, which must be free */
 };
 
 bool actor__is_one(void);
