@@ -145,11 +145,22 @@ static __always_inline int on_accepted_fd(long fd, bool often)
 	return on_accepted(&a, often);
 }
 
+/* A socket is accepted once. */
+static __always_inline bool was_accepted(struct sock *sk)
+{
+	struct sw_owner owner = { 0 };
+
+	recall_owner(BPF_CORE_READ(sk, __sk_common.skc_cookie.counter), &owner);
+	return owner.attribution == SW_ATTR_ACCEPT;
+}
+
 static __always_inline int on_grafted(struct sock *sk, struct socket *socket)
 {
 	struct accepted a;
 
 	use_socket(&a, sk, socket);
+	if (has_spares && was_accepted(sk)) /* the other program of this hook has been here */
+		return 0;
 	return on_accepted(&a, true);
 }
 

@@ -14,7 +14,8 @@ struct sock_info {
 	__u64 opened_ns; /* 0: before we looked */
 	__u32 seq;	 /* records sent about it */
 	__u8 direction;	 /* enum sw_direction */
-	__u8 pad[3];
+	__u8 state;	 /* where the last transition that was told went: bpf/spare.bpf.h */
+	__u8 pad[2];
 	/* bpf/io.bpf.h */
 	__u32 busy; /* a change of owner is under way */
 	__u32 more_pad;
@@ -87,6 +88,21 @@ struct {
 	__type(key, __u32);
 	__type(value, struct sw_owner_slot);
 } owners SEC(".maps");
+
+/* The transition that this CPU looked at last. */
+struct seen {
+	__u64 sk;
+	__u32 new;
+	__u32 pad;
+};
+
+/* Key: 0; value: see there. Written by the state hook, only where it has spares (bpf/spare.bpf.h). */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct seen);
+} seen SEC(".maps");
 
 struct told_process {
 	__u64 start_ns;

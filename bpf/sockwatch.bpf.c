@@ -14,6 +14,7 @@
 #include "process.bpf.h"
 #include "legacy.bpf.h"
 #include "tcp.bpf.h"
+#include "spare.bpf.h"
 #include "accept.bpf.h"
 #include "io.bpf.h"
 #include "task.bpf.h"
@@ -23,11 +24,30 @@ char LICENSE[] SEC("license") = "Dual BSD/GPL";
 SEC("tp_btf/inet_sock_set_state")
 int BPF_PROG(sock_state, const struct sock *sk, const int old, const int new)
 {
+	note_seen(sk, new);
 	return on_state((struct sock *)sk, old, new);
+}
+
+SEC("tp_btf/inet_sock_set_state")
+int BPF_PROG(sock_state_spare, struct sock *sk, int old, int new)
+{
+	return on_state_again(sk, old, new);
+}
+
+SEC("tp_btf/inet_sock_set_state")
+int BPF_PROG(sock_state_spare2, struct sock *sk, int old, int new)
+{
+	return on_state_again(sk, old, new);
 }
 
 SEC("fentry/security_sock_graft")
 int BPF_PROG(graft_fentry, struct sock *sk, struct socket *parent)
+{
+	return on_grafted(sk, parent);
+}
+
+SEC("fentry/security_sock_graft")
+int BPF_PROG(graft_fentry_spare, struct sock *sk, struct socket *parent)
 {
 	return on_grafted(sk, parent);
 }
@@ -179,6 +199,19 @@ SEC("tp_btf/tcp_rcv_space_adjust")
 int BPF_PROG(io_receive_legacy, struct sock *sk)
 {
 	return sk->sk_lock.owned ? on_io(sk, IO_LOCKED) : 0;
+}
+
+/* The first one that runs confirms the use; the other finds that, and is done. */
+SEC("tp_btf/sock_send_length")
+int BPF_PROG(io_send_spare, struct sock *sk, int ret, int flags)
+{
+	return ret > 0 ? on_io(sk, IO_ANY) : 0;
+}
+
+SEC("tp_btf/tcp_rcv_space_adjust")
+int BPF_PROG(io_receive_spare, struct sock *sk)
+{
+	return sk->sk_lock.owned ? on_io(sk, IO_ANY) : 0;
 }
 
 SEC("tp_btf/sched_process_fork")

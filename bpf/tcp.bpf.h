@@ -114,6 +114,7 @@ static __always_inline void on_open(const struct change *c)
 	info->owner.attribution = listen ? SW_ATTR_LISTEN : SW_ATTR_CONNECT;
 	confirm_use(c->cookie, &info->owner.process);
 	info->direction = listen ? SW_DIR_LISTEN : SW_DIR_OUT;
+	info->state = c->new;
 	info->seq++;
 
 	r = reserve_by(&info->owner.process, true, &flag);
@@ -222,6 +223,7 @@ static __always_inline void on_progress(const struct change *c)
 		begin_child(info);
 	else
 		info->direction = SW_DIR_OUT;
+	info->state = c->new;
 	info->seq++;
 	begins = c->new == TCP_ESTABLISHED && !info->opened_ns && info->direction == SW_DIR_IN;
 
@@ -282,6 +284,7 @@ static __always_inline void on_close(struct change *c)
 	}
 	if (c->old == TCP_SYN_RECV && info->direction != SW_DIR_OUT)
 		begin_child(info);
+	info->state = c->new;
 	info->seq++;
 	update_owner(c->cookie, info);
 	/* Older than we are: user space may have claimed it after its first use told us the owner. */

@@ -162,6 +162,7 @@ struct sw_losses {
 	__u64 ring;   /* records that did not fit into the ring */
 	__u64 map;    /* owners that a full map refused */
 	__u64 helper; /* runs that the kernel skipped; counted by it, not by the programs */
+	__u64 spared; /* of those of the state hook: another program of the same hook ran in its place */
 };
 
 /*

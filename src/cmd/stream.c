@@ -39,6 +39,7 @@ struct stream {
 	struct model *model;
 	struct sync sync;
 	struct holders_clock holders;
+	uint64_t missed_closes;
 	uint64_t settled;      /* losses that a pass was, or need not be, made for */
 	struct sw_losses told; /* losses that were told already */
 	int epoll_fd;
@@ -145,9 +146,20 @@ static void watch_process(void *ctx, uint32_t pid, bool shares)
 		bpf_source__watch(s->plan.bpf, pid, shares);
 }
 
+static void check_closes(struct stream *s)
+{
+	uint64_t missed = s->plan.bpf ? bpf_source__missed_closes(s->plan.bpf) : 0;
+
+	if (missed == s->missed_closes)
+		return;
+	s->missed_closes = missed;
+	model__closes_missed(s->model);
+	holders__arm(&s->holders, s->model, clock__boot_ns());
+}
+
 static void tell_loss(struct stream *s, enum loss_where where, __u64 now, __u64 *told)
 {
-	if (now == *told)
+	if (now <= *told)
 		return;
 	model__lost(s->model, where, now - *told, clock__boot_ns());
 	*told = now;
@@ -166,6 +178,7 @@ static void check_losses(struct stream *s)
 	tell_loss(s, LOSS_RING, now.ring, &s->told.ring);
 	tell_loss(s, LOSS_MAP, now.map, &s->told.map);
 	tell_loss(s, LOSS_HELPER, now.helper, &s->told.helper);
+	check_closes(s);
 	if ((model__lost_total(s->model) == s->settled && !model__look_due(s->model)) || s->repair_ns != UINT64_MAX)
 		return;
 	pause = s->pass_ns * 10 > REPAIR_PAUSE_NS ? s->pass_ns * 10 : REPAIR_PAUSE_NS;

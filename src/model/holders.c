@@ -86,6 +86,17 @@ static void forget_dirty(struct model *m, uint32_t pid, uint64_t start_ticks)
 	free(d);
 }
 
+void model__closes_missed(struct model *m)
+{
+	const struct process *p;
+	size_t pos = 0;
+
+	while ((p = process_table__next(m->processes, &pos))) {
+		if (p->shares && !p->gone)
+			note_dirty(m, p->pid, p->start_ticks);
+	}
+}
+
 bool model__holders_due(const struct model *m)
 {
 	return m->dirty.count;

@@ -106,6 +106,8 @@ void model__minisocks_end(struct model *m, uint64_t now_ns);
  */
 bool model__holders_due(const struct model *m);
 int model__holders_begin(struct model *m);
+/* Any process that shares a socket may have closed it unseen. */
+void model__closes_missed(struct model *m);
 int model__each_dirty(struct model *m, int (*fn)(void *ctx, uint32_t pid, uint64_t start_ticks), void *ctx);
 int model__holds(struct model *m, uint32_t pid, uint64_t start_ticks, const struct held_fd *fds, size_t count,
 		 uint64_t time_ns);

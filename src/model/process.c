@@ -72,6 +72,13 @@ size_t process_table__count(const struct process_table *pt)
 	return pt->table.count;
 }
 
+struct process *process_table__next(const struct process_table *pt, size_t *pos)
+{
+	struct entry *e = table__next(&pt->table, pos);
+
+	return e ? &e->process : NULL;
+}
+
 static void leave_idle(struct process_table *pt, struct entry *e)
 {
 	if (!e->older)

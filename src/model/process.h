@@ -16,6 +16,8 @@ int process_table__new(struct process_table **ret);
 /* Frees every process, referenced or not. */
 void process_table__free(struct process_table *pt);
 size_t process_table__count(const struct process_table *pt);
+/* One after the other, *pos being 0 at first; NULL at the end. No new reference. */
+struct process *process_table__next(const struct process_table *pt, size_t *pos);
 
 /*
  * The process (pid, start_ticks), made when it is not known yet (then *ret_created is true and all facts are unset).

@@ -64,6 +64,46 @@ int bpf_source__hear(struct bpf_source *b, bool all_states)
 	return 0;
 }
 
+/* Runs of a hook's program that the kernel skipped, and only counted (from 6.2), since it was running already. */
+static uint64_t misses(const struct bpf_source *b, unsigned int i)
+{
+	struct bpf_prog_info info = { 0 };
+	__u32 len = sizeof(info);
+
+	if (b->program_fds[i] < 0 || bpf_obj_get_info_by_fd(b->program_fds[i], &info, &len))
+		return 0;
+	return info.recursion_misses;
+}
+
+static bool has_spare(const struct bpf_source *b, unsigned int i)
+{
+	return i + 1 < BPF_HOOKS && hook_table[i + 1].kernels == HOOK_SPARE && b->program_fds[i + 1] >= 0;
+}
+
+/* Those of hook i that no spare made up for: what both missed, both have counted. */
+static uint64_t skipped_at(const struct bpf_source *b, unsigned int i)
+{
+	uint64_t own, spares;
+
+	if (hook_table[i].kernels == HOOK_SPARE || hook_table[i].closes || (hook_table[i].recurs && has_spare(b, i)))
+		return 0;
+	own = misses(b, i);
+	if (i == HOOK_STATE) /* its spares count what they do in its place */
+		spares = own - (own > b->bss->losses.spared ? b->bss->losses.spared : own);
+	else
+		spares = own && has_spare(b, i) ? misses(b, i + 1) : own;
+	return own < spares ? own : spares;
+}
+
+static uint64_t skipped_runs(const struct bpf_source *b)
+{
+	uint64_t runs = 0;
+
+	for (unsigned int i = 0; i < BPF_HOOKS; i++)
+		runs += skipped_at(b, i);
+	return runs;
+}
+
 int bpf_source__new(const struct bpf_config *config, enum bpf_plan plan, struct bpf_hook *hooks,
 		    struct bpf_source **ret)
 {
@@ -79,6 +119,9 @@ int bpf_source__new(const struct bpf_config *config, enum bpf_plan plan, struct 
 	}
 	if (!err)
 		err = bpf_source__attach(b, hooks);
+	/* What was skipped until the spares stood too the first dump will find. */
+	if (!err)
+		b->before.helper = skipped_runs(b);
 	if (!err && config->pinnable) {
 		b->known = bpf_program__attach(b->skel->progs.list_known);
 		err = b->known ? 0 : -errno;
@@ -139,21 +182,12 @@ int bpf_source__drain(struct bpf_source *b, bpf_record_fn fn, void *ctx)
 	return ring_buffer__consume(b->ring);
 }
 
-/*
- * A program that is interrupted by an event of its own kind is not run again for that event (from 6.2); the kernel only
- * counts it.
- */
-static uint64_t skipped_runs(const struct bpf_source *b)
+uint64_t bpf_source__missed_closes(const struct bpf_source *b)
 {
 	uint64_t runs = 0;
 
-	for (unsigned int i = 0; i < BPF_HOOKS; i++) {
-		struct bpf_prog_info info = { 0 };
-		__u32 len = sizeof(info);
-
-		if (b->program_fds[i] >= 0 && !bpf_obj_get_info_by_fd(b->program_fds[i], &info, &len))
-			runs += info.recursion_misses;
-	}
+	for (unsigned int i = 0; i < BPF_HOOKS; i++)
+		runs += hook_table[i].closes ? misses(b, i) : 0;
 	return runs;
 }
 

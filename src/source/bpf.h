@@ -64,6 +64,11 @@ int bpf_source__drain(struct bpf_source *b, bpf_record_fn fn, void *ctx);
 
 /* Losses since the start, as the programs counted them, and runs the kernel refused because one was running already. */
 void bpf_source__losses(const struct bpf_source *b, struct sw_losses *ret);
+/*
+ * How often closes and the like went unseen: the kernel skips those programs also while somebody on the same CPU is in the
+ * middle of a bpf(2) call. Not a loss, as no record was due for most; who shares a socket is to be looked at.
+ */
+uint64_t bpf_source__missed_closes(const struct bpf_source *b);
 
 /* Write the owner of a live socket, known since time_ns, for later records to find. 0 or -errno. */
 int bpf_source__claim(struct bpf_source *b, uint64_t cookie, const struct sw_owner *owner, uint64_t time_ns);

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "source/kernel_btf.h"
 #include "source/pseudofs.h"
 #include "sockwatch.skel.h"
 
@@ -85,6 +86,7 @@ static void allocate_now(struct sockwatch_bpf *skel, bool legacy)
 static void choose_maps(struct sockwatch_bpf *skel, bool legacy)
 {
 	skel->rodata->legacy = legacy;
+	skel->rodata->has_spares = !legacy && kernel_btf__preempts_tracepoints();
 	allocate_now(skel, legacy);
 	bpf_map__set_autocreate(skel->maps.sockets, !legacy);
 	bpf_map__set_autocreate(skel->maps.legacy_sockets, legacy);
@@ -188,6 +190,8 @@ static int try(const struct bpf_hook *hooks, unsigned int i, bool legacy, const 
 
 static bool suits(const struct hook *h, bool legacy)
 {
+	if (h->kernels == HOOK_SPARE)
+		return !legacy && kernel_btf__preempts_tracepoints();
 	return h->kernels != (legacy ? HOOK_MODERN : HOOK_LEGACY);
 }
 

@@ -21,6 +21,7 @@ enum hook_kernels {
 	HOOK_LEGACY,
 	HOOK_MODERN,
 	HOOK_MISSED, /* the others too, but it is named as missing with legacy */
+	HOOK_SPARE,  /* only where programs are preempted (bpf/spare.bpf.h): of the hook beside it */
 };
 
 struct hook {
@@ -32,19 +33,21 @@ struct hook {
 	const char *category, *event;
 	unsigned int plans; /* a bit for each enum bpf_plan it is part of */
 	bool required;	    /* without it there is no such plan */
+	bool closes;	    /* tells that the caller may have let go of a socket that it shares, nothing else */
+	bool recurs;	    /* with a spare: what both miss is told by the next event of its kind */
 	enum hook_kernels kernels;
 	unsigned int instead_of; /* stands in for that hook, which comes before it; 0: for none */
 };
 
-#define BPF_HOOKS 31
+#define BPF_HOOKS 36
 
-/* Attached from the last to the first: the state hook is the first. */
+/* Attached from the last to the first: the state hook, and after it its spares. Another's spare stands after it. */
 extern const struct hook hook_table[BPF_HOOKS];
 
-#define HOOK_STATE	0 /* its program cannot be loaded where legacy is needed */
-#define HOOK_ADOPT	1
-#define HOOK_SEND	12
-#define HOOK_MESSAGE	27
+#define HOOK_STATE	2 /* its program cannot be loaded where legacy is needed */
+#define HOOK_ADOPT	3
+#define HOOK_SEND	15
+#define HOOK_MESSAGE	32
 #define BPF_PLAN_BIT(p) (1U << (p))
 
 /* "fentry", "kprobe", "tracepoint" */

@@ -133,6 +133,22 @@ static void second_holder_changes_no_owner(void **state)
 	assert_int_equal(pids[0] + pids[1], FIRST + SECOND);
 }
 
+static void who_shares_is_looked_at_after_a_close_that_went_unseen(void **state)
+{
+	struct watch *w = *state;
+	uint32_t pids[4] = { 0 };
+
+	open_by_first(w);
+	model__closes_missed(w->model);
+	assert_false(model__holders_due(w->model));
+	look(w, SECOND, 1, 20);
+	look(w, FIRST, 1, 21);
+	model__closes_missed(w->model);
+	assert_int_equal(model__each_dirty(w->model, note_pid, pids), 0);
+	assert_int_equal(pids[0] + pids[1], FIRST + SECOND);
+	assert_int_equal(pids[2], 0);
+}
+
 static void owner_that_closes_leaves_it_to_the_other_T3(void **state)
 {
 	struct watch *w = *state;
@@ -331,6 +347,7 @@ int main(void)
 	static const struct CMUnitTest tests[] = {
 		model_test(parent_and_child_are_looked_at_after_a_fork),
 		model_test(second_holder_changes_no_owner),
+		model_test(who_shares_is_looked_at_after_a_close_that_went_unseen),
 		model_test(owner_that_closes_leaves_it_to_the_other_T3),
 		model_test(owner_that_exits_leaves_it_to_who_still_holds_it),
 		model_test(heir_that_has_let_go_too_is_none),
