@@ -325,10 +325,17 @@ static __always_inline bool is_wanted(int old, int new)
 	}
 }
 
+/* The kernel's own; the subflow of an MPTCP socket is made by it too, but in the caller of connect or listen. */
+static __always_inline bool is_kernels(const struct change *c)
+{
+	const struct sock *sk = c->sk;
+
+	return !(c->flags & SW_F_MPTCP) && BPF_CORE_READ_BITFIELD_PROBED(sk, sk_kern_sock);
+}
+
 static __always_inline int on_state(struct sock *sk, int old, int new)
 {
 	struct change c = { .sk = sk, .net = sk->__sk_common.skc_net.net, .old = old, .new = new };
-	bool kernels;
 
 	barrier_var(c.net); /* else clang loads it where it is used */
 	if (legacy && old == TCP_LISTEN && new == TCP_SYN_RECV)
@@ -355,9 +362,7 @@ static __always_inline int on_state(struct sock *sk, int old, int new)
 		return 0;
 	}
 
-	/* The subflow of an MPTCP socket is made by the kernel, in the caller of connect or listen. */
-	kernels = !c.flags && BPF_CORE_READ_BITFIELD(sk, sk_kern_sock);
-	if ((new == TCP_SYN_SENT || new == TCP_LISTEN) && !kernels)
+	if ((new == TCP_SYN_SENT || new == TCP_LISTEN) && !is_kernels(&c))
 		on_open(&c);
 	else if (new == TCP_CLOSE)
 		on_close(&c);

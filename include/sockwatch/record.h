@@ -128,7 +128,7 @@ struct sw_record_process {
 	__u32 cmdline_len; /* bytes used of cmdline, at most SW_CMDLINE_LEN; 0: could not be read */
 	__u8 cmdline[SW_CMDLINE_LEN];
 	__u8 parent_comm[SW_COMM_LEN]; /* of the process base.owner.ppid; bytes another user chose */
-	__u32 exe_len; /* bytes used of exe; 0: not known */
+	__u32 exe_len;		       /* bytes used of exe; 0: not known */
 	/* The names of the program's path from the last one up to the root, each with a NUL behind it. */
 	__u8 exe[SW_EXE_LEN + SW_EXE_NAME_LEN];
 };
