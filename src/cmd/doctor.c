@@ -146,6 +146,7 @@ static void add_bool(struct buffer *b, const char *key, bool value)
 static void print_json(const struct report *r)
 {
 	struct buffer b;
+	bool first = true;
 
 	buffer__init(&b, 1 << 20);
 	json__literal(&b, "{\"v\":1");
@@ -165,7 +166,8 @@ static void print_json(const struct report *r)
 
 		if (!r->hooks[i].used)
 			continue;
-		open_item(&b, !i, r->hooks[i].name, r->hooks[i].purpose);
+		open_item(&b, first, r->hooks[i].name, r->hooks[i].purpose);
+		first = false;
 		json__bytes(&b, "result", text, strlen(text));
 		add_bool(&b, "required", r->hooks[i].required);
 		buffer__addc(&b, '}');
