@@ -42,10 +42,17 @@ int pinned__teardown(void **state)
 
 void pinned__pin(const char *const *more)
 {
-	const char *args[ARGS_MAX + 2] = { "pin" };
+	const char *args[ARGS_MAX + 4] = { "pin" };
+	const char *plan = getenv("SOCKWATCH_PLAN");
+	int count = 1;
 
 	for (int i = 0; more && more[i] && i < ARGS_MAX; i++)
-		args[1 + i] = more[i];
+		args[count++] = more[i];
+	/* That of the streams, which would not join another. */
+	if (plan && plan[0]) {
+		args[count++] = "--plan";
+		args[count++] = plan;
+	}
 	struct program *p = program_start(.args = args);
 	int status = program__join(p);
 
