@@ -17,8 +17,12 @@
 #include "cmd/collect.h"
 #include "source/iter.h"
 
-/* Open files of the host from which on loading the iterator costs less than it saves; measured by "make bench". */
-#define FILES_MIN 6000
+/*
+ * Open files of the host from which on the iterator is quicker. Measured with TCP sockets, 100 a process, on two cores:
+ * with 1900 files the list takes 12 ms by /proc and 26 by the iterator, with 2900 it takes 18 and 29, with 5300 the same,
+ * with 7400 half as much again by /proc.
+ */
+#define FILES_MIN 5000
 
 static int start_and_dump(struct collect *c, bool again)
 {
