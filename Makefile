@@ -4,6 +4,7 @@
 #   make           build/sockwatch                                          make bench   cost and speed
 #   make deps      only install what is missing                             make lint    all checks of the sources
 #   make install   PREFIX=/usr/local DESTDIR=                               make asan    unit tests under ASan, UBSan
+#   make torture   owners and holders at random: TORTURE_SECONDS=300 TORTURE_SEED=
 #   make test-kernels   the live tests in emulated kernels, 5.10 to 7       make ARCH=arm64   cross-build into build/arm64
 #
 # V=1 shows the commands. Everything made is in build/ (B=another folder).
@@ -47,7 +48,7 @@ endif
 
 # Goals that install packages or run something first make what they need by a make of their own, so they are done one
 # after the other; within that make -j counts.
-STEPS := clean deps test-deps lint-deps run test test-unit test-live test-scenario test-kernels bench lint asan install
+STEPS := clean deps test-deps lint-deps run test test-unit test-live test-scenario torture test-kernels bench lint asan install
 ifneq ($(filter $(STEPS),$(MAKECMDGOALS)),)
 .NOTPARALLEL:
 endif
@@ -249,6 +250,12 @@ test-live: test-deps
 test-scenario: test-deps
 	@$(MAKE) all $(SCENARIO) $(TOOLS)
 	@$(RUN) tests/run $(scenario_programs)
+
+TORTURE_SECONDS ?= 300
+TORTURE_SEED ?=
+torture: test-deps
+	@$(MAKE) all $(B)/tests/live/test_torture
+	@V=1 TORTURE_SECONDS=$(TORTURE_SECONDS) TORTURE_SEED=$(TORTURE_SEED) $(RUN) tests/run $(B)/tests/live/test_torture
 
 # tests/vm/kernels names them: KERNELS="5.10 7"; all when it is left out
 KERNELS ?=
