@@ -410,8 +410,8 @@ int cmd_list(const struct list_options *options)
 		.collect = { .proc = "/proc" },
 		.owners_fd = bpf_pin__open_owners(),
 	};
-	int err = select__parse(options->filter_count, options->filter, select__family(options->ipv4, options->ipv6), 0,
-				&l.filter);
+	int err = select__parse(&(struct filter_words){ options->filter, options->filter_count, options->filter_file },
+				select__family(options->ipv4, options->ipv6), 0, &l.filter);
 
 	if (err)
 		return err == -EINVAL ? 2 : 1;

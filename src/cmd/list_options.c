@@ -72,6 +72,7 @@ static const struct list_option {
 	  "NS",
 	  "only this network namespace: a name of ip-netns or a pid",
 	  0 },
+	{ { "filter", required_argument, NULL, 'F' }, "FILE", "FILTER goes on in FILE, - is stdin", 0 },
 	{ { "columns", required_argument, NULL, 'O' }, "COL,..", "these columns, or the set 'osquery'", 0 },
 	{ { "sort", required_argument, NULL, OPT_SORT }, "COL", "sort by a column; -COL: from the highest", 0 },
 	{ { "no-header", no_argument, NULL, 'H' }, NULL, "no header", 0 },
@@ -191,6 +192,9 @@ static int apply(int c, const char *value, struct list_options *o, struct letter
 		return 0;
 	case 'H':
 		o->no_header = true;
+		return 0;
+	case 'F':
+		o->filter_file = value;
 		return 0;
 	case 'N':
 		o->netns = value;

@@ -23,6 +23,7 @@ struct list_options {
 	uint32_t facts; /* COLUMN_MEMORY | COLUMN_TCP | COLUMN_REFS | COLUMN_CONTEXT, for JSON */
 	char **filter;	/* words, of argv */
 	int filter_count;
+	const char *filter_file; /* more of them; NULL: none */
 };
 
 /*

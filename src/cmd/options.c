@@ -10,7 +10,7 @@
 #include "cmd/poll.h"
 #include "source/bpf.h"
 
-#define LETTERS ":46ljvh"
+#define LETTERS ":46ljF:vh"
 
 enum { OPT_STATES = 256, OPT_NO_EXISTING, OPT_DURATION, OPT_COUNT, OPT_PLAN, OPT_RING, OPT_VERSION };
 
@@ -34,6 +34,7 @@ static const struct {
 	  "every change of state, and the end of TIME_WAIT",
 	  STREAM },
 	{ { "no-existing", no_argument, NULL, OPT_NO_EXISTING }, NULL, "do not list what is open already", STREAM },
+	{ { "filter", required_argument, NULL, 'F' }, "FILE", "FILTER goes on in FILE, - is stdin", STREAM },
 	{ { "duration", required_argument, NULL, OPT_DURATION },
 	  "S",
 	  "end after S seconds (0.5 is half a second)",
@@ -145,6 +146,9 @@ static int apply(int c, const char *value, struct options *o, char *why, size_t 
 		return 0;
 	case 'j':
 		o->json = true;
+		return 0;
+	case 'F':
+		o->filter_file = value;
 		return 0;
 	case 'v':
 		o->verbose = true;

@@ -24,6 +24,7 @@ struct options {
 	const char *plan; /* NULL: choose */
 	char **filter;	  /* words of the filter expression, of argv; see model/filter.h */
 	int filter_words;
+	const char *filter_file; /* more of them; NULL: none */
 };
 
 #define SOCKWATCH_VERSION "0.1.0"

@@ -4,9 +4,11 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 
+#include "base/cleanup.h"
 #include "base/log.h"
 #include "source/names.h"
 
@@ -28,25 +30,86 @@ uint16_t select__family(bool ipv4, bool ipv6)
 	return ipv4 ? AF_INET : AF_INET6;
 }
 
-int select__parse(int count, char **words, uint16_t family, uint32_t unknown, struct filter **ret)
+/* The whole file into text, with a NUL. 0, -E2BIG or -errno. */
+static int read_file(const char *path, char text[SELECT_FILE_MAX + 1])
+{
+	_cleanup_fclose_ FILE *opened = NULL;
+	FILE *file = stdin;
+	size_t len;
+
+	if (strcmp(path, "-") != 0)
+		file = opened = fopen(path, "re");
+	if (!file)
+		return -errno;
+	errno = EIO;
+	len = fread(text, 1, SELECT_FILE_MAX, file);
+	if (ferror(file))
+		return -errno;
+	text[len] = '\0';
+	if (strlen(text) != len)
+		return -EILSEQ;
+	return len == SELECT_FILE_MAX ? -E2BIG : 0;
+}
+
+/* Those of argv and behind them those of text, which is cut. NULL: no memory. */
+static char **join_words(const struct filter_words *words, char *text, int *ret_count)
+{
+	char **all = reallocarray(NULL, (size_t)words->count + strlen(text) / 2 + 1, sizeof(*all)), *save = NULL;
+	int count = words->count;
+
+	if (!all)
+		return NULL;
+	for (int i = 0; i < count; i++)
+		all[i] = words->words[i];
+	for (char *word = strtok_r(text, " \t\r\n", &save); word; word = strtok_r(NULL, " \t\r\n", &save))
+		all[count++] = word;
+	*ret_count = count;
+	return all;
+}
+
+static int parse(int count, char **words, const struct filter_env *env, struct filter **ret)
 {
 	struct filter_error error;
-	struct filter_env env;
 	int err;
 
 	if (!count) {
 		*ret = NULL;
 		return 0;
 	}
-	names__env(&env);
-	env.unknown = unknown;
-	env.family = family;
-	err = filter__parse(count, words, &env, ret, &error);
+	err = filter__parse(count, words, env, ret, &error);
 	if (err == -EINVAL)
 		print_error(&error);
 	else if (err)
 		log_error("filter: %s", strerror(-err));
 	return err;
+}
+
+static int parse_with_file(const struct filter_words *words, const struct filter_env *env, struct filter **ret)
+{
+	_cleanup_free_ char *text = malloc(SELECT_FILE_MAX + 1);
+	char **all;
+	int count, err = text ? read_file(words->file, text) : -ENOMEM;
+
+	if (err) {
+		log_error("filter: cannot read %s: %s", words->file, strerror(-err));
+		return err == -EINVAL ? -EIO : err;
+	}
+	all = join_words(words, text, &count);
+	err = all ? parse(count, all, env, ret) : -ENOMEM;
+	free(all);
+	return err;
+}
+
+int select__parse(const struct filter_words *words, uint16_t family, uint32_t unknown, struct filter **ret)
+{
+	struct filter_env env;
+
+	names__env(&env);
+	env.unknown = unknown;
+	env.family = family;
+	if (words->file)
+		return parse_with_file(words, &env, ret);
+	return parse(words->count, words->words, &env, ret);
 }
 
 /* A table of cookies, each in the place of the pointer to an item. */

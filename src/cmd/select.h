@@ -13,12 +13,21 @@
 
 #define SELECT_STREAM_UNKNOWN (FILTER_DEVICE | FILTER_MARK) /* no record tells it */
 
+#define SELECT_FILE_MAX (64 * 1024) /* of a filter in a file */
+
+/* Where a filter is written. */
+struct filter_words {
+	char **words; /* of argv */
+	int count;
+	const char *file; /* more words, behind these, separated by blanks and newlines; "-": stdin; NULL: none */
+};
+
 /*
- * The filter that the words of the command line say; NULL for none. family (AF_*, AF_UNSPEC) is that of addresses
- * without one; unknown are the facts (enum filter_fact) that the command never knows. A mistake is printed to stderr:
- * -EINVAL.
+ * The filter that the words say; NULL for none. family (AF_*, AF_UNSPEC) is that of addresses without one; unknown are
+ * the facts (enum filter_fact) that the command never knows. A mistake is printed to stderr: -EINVAL; so is a file that
+ * cannot be read: another -errno.
  */
-int select__parse(int count, char **words, uint16_t family, uint32_t unknown, struct filter **ret);
+int select__parse(const struct filter_words *words, uint16_t family, uint32_t unknown, struct filter **ret);
 /* AF_INET or AF_INET6 when only one was asked for. */
 uint16_t select__family(bool ipv4, bool ipv6);
 

@@ -484,8 +484,8 @@ int cmd_stream(const struct options *options)
 		.signal_fd = -1,
 	};
 	struct filter *filter;
-	int err = select__parse(options->filter_words, options->filter, select__family(options->ipv4, options->ipv6),
-				SELECT_STREAM_UNKNOWN, &filter);
+	int err = select__parse(&(struct filter_words){ options->filter, options->filter_words, options->filter_file },
+				select__family(options->ipv4, options->ipv6), SELECT_STREAM_UNKNOWN, &filter);
 
 	if (err)
 		return err == -EINVAL ? 2 : 1;

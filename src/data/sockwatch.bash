@@ -42,6 +42,7 @@ _sockwatch_value()
 		esac
 		;;
 	list:-N | list:--net | *:netns) _sockwatch_offer "$(ls /run/netns 2>/dev/null)" ;;
+	*:-F | *:--filter) mapfile -t COMPREPLY < <(compgen -f -- "$cur") ;;
 	list:--plan | list:--ring | list:--duration | list:--count) return 1 ;;
 	pin:--plan) _sockwatch_offer 'fentry kprobe tracepoint' ;;
 	*:--plan) _sockwatch_offer 'fentry kprobe tracepoint none' ;;
@@ -61,15 +62,15 @@ _sockwatch_options()
 	list)
 		_sockwatch_offer '-t --tcp -u --udp -w --raw -x --unix -0 --packet -M --mptcp -S --sctp -U --udplite --icmp
 			--netlink --vsock --xdp --tipc -4 --ipv4 -6 --ipv6 -l --listening -a --all -n --numeric -r --resolve
-			-p --processes -e --extended -o --options -m --memory -i --info -Z --context -N --net -O --columns
+			-p --processes -e --extended -o --options -m --memory -i --info -Z --context -N --net -F --filter -O --columns
 			--sort -H --no-header --wide --json --csv -v --verbose -h --help'
 		;;
 	doctor) _sockwatch_offer '-j --json -v --verbose -h --help' ;;
 	pin) _sockwatch_offer '--plan --ring -v --verbose -h --help' ;;
 	unpin) _sockwatch_offer '-v --verbose -h --help' ;;
 	*)
-		_sockwatch_offer '-4 --ipv4 -6 --ipv6 -l --listening -j --json --states --no-existing --duration --count --plan
-			--ring -v --verbose -h --help --version'
+		_sockwatch_offer '-4 --ipv4 -6 --ipv6 -l --listening -j --json --states --no-existing -F --filter --duration --count
+			--plan --ring -v --verbose -h --help --version'
 		;;
 	esac
 }

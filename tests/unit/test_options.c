@@ -65,6 +65,11 @@ static void every_option_is_taken(void **state)
 	take("--plan tracepoint --count 7", &o);
 	assert_string_equal(o.plan, "tracepoint");
 	assert_int_equal(o.count, 7);
+	take("-F rules", &o);
+	assert_string_equal(o.filter_file, "rules");
+	take("--filter - dport = :80", &o);
+	assert_string_equal(o.filter_file, "-");
+	assert_int_equal(o.filter_words, 3);
 	take("--plan none", &o);
 	assert_string_equal(o.plan, "none");
 }
@@ -207,6 +212,7 @@ static void a_command_refuses_options_that_mean_nothing_to_it(void **state)
 	static const char *const refused[] = {
 		"-4",	  "-6",		  "-l",	       "--states",	"--no-existing",
 		"--json", "--duration 1", "--count 1", "--plan fentry", "--ring 64",
+		"-F f",
 	};
 	static const struct {
 		const char *word, *taken[5];

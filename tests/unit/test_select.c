@@ -7,7 +7,10 @@
 
 #include <cmocka.h>
 
+#include <errno.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cmd/select.h"
 #include "filter_env.h"
@@ -207,6 +210,79 @@ static void every_fact_of_the_table_is_seen(void **state)
 	}
 }
 
+/* What the words and a file with this text say of a connection from pid 10 to port 443. */
+static int parse_file(const char *const *words, const char *text, size_t len, bool *ret_wanted)
+{
+	char path[] = "/tmp/sockwatch-filter-XXXXXX", *copies[8];
+	struct filter_words all = { .words = copies, .file = path };
+	struct sock sock = connection(1, STATE_ESTABLISHED);
+	struct select s;
+	struct filter *filter = NULL;
+	int fd = mkstemp(path), err;
+
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, text, len), (ssize_t)len);
+	close(fd);
+	for (; words[all.count]; all.count++)
+		copies[all.count] = (char *)words[all.count];
+	err = select__parse(&all, 0, 0, &filter);
+	unlink(path);
+	if (err)
+		return err;
+	select__init(&s, filter);
+	*ret_wanted = tell(&s, EV_ESTABLISHED, &sock);
+	done(&s);
+	return 0;
+}
+
+static void a_filter_goes_on_in_a_file(void **state)
+{
+	static const char *const none[] = { NULL }, *const port[] = { "dport", "=", ":443", NULL },
+				 *const open[] = { "(", "pid", "11", "or", NULL };
+	static const struct {
+		const char *const *words;
+		const char *text;
+		bool wanted;
+	} cases[] = {
+		{ none, "", true },
+		{ none, " \n\t\r\n", true },
+		{ none, "dport = :443", true },
+		{ none, "dport = :444\n", false },
+		{ none, "dport =\n:443\r\nand\tpid 10\n\n", true },
+		{ port, "pid 10\n", true },
+		{ port, "pid 11\n", false },
+		{ open, "pid 10 )", true },
+	};
+	bool wanted;
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		assert_int_equal(parse_file(cases[i].words, cases[i].text, strlen(cases[i].text), &wanted), 0);
+		if (wanted != cases[i].wanted)
+			fail_msg("case %zu", i);
+	}
+	assert_int_equal(parse_file(none, "dport = = =", 11, &wanted), -EINVAL);
+	assert_int_equal(parse_file(none, "pid 10\0 or pid 11", 17, &wanted), -EILSEQ);
+}
+
+static void a_filter_file_that_cannot_be_read_is_told(void **state)
+{
+	const struct filter_words nowhere = { .file = "/nonexistent/filter" }, folder = { .file = "/" };
+	static const char *const none[] = { NULL };
+	struct filter *filter = NULL;
+	char *much = malloc(SELECT_FILE_MAX);
+	bool wanted;
+
+	(void)state;
+	assert_non_null(much);
+	memset(much, ' ', SELECT_FILE_MAX);
+	assert_int_equal(select__parse(&nowhere, 0, 0, &filter), -ENOENT);
+	assert_int_equal(select__parse(&folder, 0, 0, &filter), -EISDIR);
+	assert_int_equal(parse_file(none, much, SELECT_FILE_MAX, &wanted), -E2BIG);
+	assert_int_equal(parse_file(none, much, SELECT_FILE_MAX - 1, &wanted), 0);
+	free(much);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -218,6 +294,8 @@ int main(void)
 		cmocka_unit_test(updates_about_no_socket_are_always_told),
 		cmocka_unit_test(without_a_filter_everything_is_told),
 		cmocka_unit_test(every_fact_of_the_table_is_seen),
+		cmocka_unit_test(a_filter_goes_on_in_a_file),
+		cmocka_unit_test(a_filter_file_that_cannot_be_read_is_told),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
