@@ -192,7 +192,7 @@ static bool is_shown(void *ctx, const struct listed *s)
 	struct column_view view = l->view;
 
 	view.socket = s;
-	return l->states & 1U << s->state && list_filter__matches(l->filter, &view, &l->scratch);
+	return l->states & 1U << listed__asked_state(s) && list_filter__matches(l->filter, &view, &l->scratch);
 }
 
 static int choose_rows(struct list *l)

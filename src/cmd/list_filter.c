@@ -132,7 +132,7 @@ bool list_filter__matches(const struct filter *f, const struct column_view *v, s
 		.known = FILTER_NETNS | FILTER_INODE | FILTER_COOKIE | FILTER_DEVICE,
 		.family = (uint16_t)listed__family_number(s),
 		.protocol = (uint16_t)listed__protocol_number(s),
-		.state = s->state,
+		.state = listed__asked_state(s),
 		.ifindex = s->ifindex,
 		.netns = s->netns,
 		.inode = s->inode,

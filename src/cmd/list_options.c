@@ -27,8 +27,9 @@ enum {
 
 /* As ss -l and ss without -a and -l have it: a UDP socket without a connection is CLOSE, and waits. */
 #define STATES_WAITING	 (1U << STATE_LISTEN | 1U << STATE_CLOSE)
-#define STATES_ALL	 0xffeU
-#define STATES_CONNECTED (STATES_ALL & ~(STATES_WAITING | 1U << STATE_SYN_RECV | 1U << STATE_TIME_WAIT))
+#define STATES_BOUND	 (1U << STATE_BOUND_INACTIVE)
+#define STATES_ALL	 (0xffeU | STATES_BOUND)
+#define STATES_CONNECTED (STATES_ALL & ~(STATES_WAITING | STATES_BOUND | 1U << STATE_SYN_RECV | 1U << STATE_TIME_WAIT))
 
 /* One row an option: what getopt_long takes and what --help prints; classes: it selects these. */
 static const struct list_option {
@@ -57,6 +58,10 @@ static const struct list_option {
 	{ { "ipv6", no_argument, NULL, '6' }, NULL, "only IPv6", 0 },
 	{ { "listening", no_argument, NULL, 'l' }, NULL, "only sockets that wait", 0 },
 	{ { "all", no_argument, NULL, 'a' }, NULL, "sockets that wait and connected ones, of every family", 0 },
+	{ { "bound-inactive", no_argument, NULL, 'B' },
+	  NULL,
+	  "only TCP sockets that have a port and no more (Linux 6.8)",
+	  0 },
 	{ { "numeric", no_argument, NULL, 'n' }, NULL, "numbers instead of names (as it is without -r)", 0 },
 	{ { "resolve", no_argument, NULL, 'r' },
 	  NULL,
@@ -144,7 +149,7 @@ static int parse_sort(const char *value, struct list_options *o, char *why, size
 }
 
 struct letters {
-	bool all, listening, processes, extended, timers, memory, info, context;
+	bool all, listening, bound, processes, extended, timers, memory, info, context;
 };
 
 static int apply(int c, const char *value, struct list_options *o, struct letters *l, char *why, size_t size)
@@ -167,6 +172,9 @@ static int apply(int c, const char *value, struct list_options *o, struct letter
 		return 0;
 	case 'a':
 		l->all = true;
+		return 0;
+	case 'B':
+		l->bound = true;
 		return 0;
 	case 'n':
 	case 'r':
@@ -256,6 +264,8 @@ static void choose_sockets(struct list_options *o, const struct letters *l)
 		o->states = STATES_ALL;
 	else
 		o->states = l->listening ? STATES_WAITING : STATES_CONNECTED;
+	if (l->bound)
+		o->states = STATES_BOUND;
 	if (l->memory)
 		o->facts |= COLUMN_MEMORY;
 	if (l->info)

@@ -57,8 +57,8 @@ static const struct {
 
 const char options_filter_help[] =
 	"\nFILTER, as of ss: terms joined by and, or, or nothing (and), from left to right; not TERM; ( )\n"
-	"  state NAME, exclude NAME      established, listening, time-wait ... all, connected, big, bucket,\n"
-	"                                synchronized; side by side they are one set\n"
+	"  state NAME, exclude NAME      established, listening, time-wait ... bound-inactive, all, connected, big,\n"
+	"                                bucket, synchronized; side by side they are one set\n"
 	"  src, dst [=|!=] HOST          ADDRESS[/PREFIX][:PORT], [::1]:80, *:80, inet:..., inet6:..., a name\n"
 	"  sport, dport [OP] PORT        :443 or https; OP: = != < > <= >=, or eq ne lt gt le ge\n"
 	"  pid, uid, inode, cookie [OP] NUMBER\n"

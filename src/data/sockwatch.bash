@@ -31,7 +31,7 @@ _sockwatch_value()
 		start_time fd socket family protocol local_address remote_address local_port remote_port path
 		net_namespace'
 	local states='established syn-sent syn-recv fin-wait-1 fin-wait-2 time-wait close close-wait last-ack listening
-		closing all connected synchronized bucket big'
+		closing bound-inactive all connected synchronized bucket big'
 
 	case $command:$prev in
 	list:-O | list:--columns) _sockwatch_columns "$columns osquery" ;;
@@ -61,7 +61,7 @@ _sockwatch_options()
 	case $command in
 	list)
 		_sockwatch_offer '-t --tcp -u --udp -w --raw -x --unix -0 --packet -M --mptcp -S --sctp -U --udplite --icmp
-			--netlink --vsock --xdp --tipc -4 --ipv4 -6 --ipv6 -l --listening -a --all -n --numeric -r --resolve
+			--netlink --vsock --xdp --tipc -4 --ipv4 -6 --ipv6 -l --listening -a --all -B --bound-inactive -n --numeric -r --resolve
 			-p --processes -e --extended -o --options -m --memory -i --info -Z --context -N --net -F --filter -O --columns
 			--sort -H --no-header --wide --json --csv -v --verbose -h --help'
 		;;

@@ -59,7 +59,7 @@ static enum truth state_matches(const struct filter_node *n, const struct filter
 {
 	unsigned int state = s->state == STATE_NEW_SYN_RECV ? STATE_SYN_RECV : s->state;
 
-	if (!state || state >= STATE_MAX)
+	if (!state || (state >= STATE_MAX && state != STATE_BOUND_INACTIVE))
 		return UNKNOWN;
 	return truth_of(n->states >> state & 1);
 }

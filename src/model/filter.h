@@ -21,11 +21,11 @@
 
 struct filter;
 
-#define FILTER_TEXT_MAX	 16384	/* bytes of all words */
-#define FILTER_NODES_MAX 1024	/* terms and operators */
-#define FILTER_DEPTH_MAX 64	/* parentheses and negations, one in the other */
-#define FILTER_HOSTS_MAX 64	/* addresses of one host name; more are an error */
-#define FILTER_STATES	 0xffeu /* bits 1 << enum tcp_state, ESTABLISHED to CLOSING */
+#define FILTER_TEXT_MAX	 16384	 /* bytes of all words */
+#define FILTER_NODES_MAX 1024	 /* terms and operators */
+#define FILTER_DEPTH_MAX 64	 /* parentheses and negations, one in the other */
+#define FILTER_HOSTS_MAX 64	 /* addresses of one host name; more are an error */
+#define FILTER_STATES	 0x2ffeu /* bits 1 << enum tcp_state, ESTABLISHED to CLOSING, and STATE_BOUND_INACTIVE */
 
 /* Facts that not every source knows: what a filter asks for, and what a subject knows. */
 enum filter_fact {

@@ -53,9 +53,10 @@ static const struct {
 	{ "listening", BIT(LISTEN) },
 	{ "listen", BIT(LISTEN) },
 	{ "closing", BIT(CLOSING) },
+	{ "bound-inactive", BIT(BOUND_INACTIVE) },
 	{ "all", FILTER_STATES },
-	{ "connected", FILTER_STATES & ~(BIT(CLOSE) | BIT(LISTEN)) },
-	{ "synchronized", FILTER_STATES & ~(BIT(CLOSE) | BIT(LISTEN) | BIT(SYN_SENT)) },
+	{ "connected", FILTER_STATES & ~(BIT(CLOSE) | BIT(BOUND_INACTIVE) | BIT(LISTEN)) },
+	{ "synchronized", FILTER_STATES & ~(BIT(CLOSE) | BIT(BOUND_INACTIVE) | BIT(LISTEN) | BIT(SYN_SENT)) },
 	{ "bucket", BIT(SYN_RECV) | BIT(TIME_WAIT) },
 	{ "big", FILTER_STATES & ~(BIT(SYN_RECV) | BIT(TIME_WAIT)) },
 };

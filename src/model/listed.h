@@ -134,6 +134,12 @@ static inline bool listed__is_inet(const struct listed *s)
 	return CLASS_BIT(s->class) & CLASSES_INET;
 }
 
+/* As one asks for it: of TCP, what has a port and no more is in a state of its own. */
+static inline uint8_t listed__asked_state(const struct listed *s)
+{
+	return s->class == CLASS_TCP && s->state == STATE_CLOSE ? STATE_BOUND_INACTIVE : s->state;
+}
+
 static inline bool listed__is_listener(const struct listed *s)
 {
 	return s->state == STATE_LISTEN;

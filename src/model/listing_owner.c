@@ -110,7 +110,8 @@ static void give_listener(const struct listeners *listeners, struct listed *s)
 {
 	struct process *owner;
 
-	if (!came_in(listeners, s, &owner))
+	/* What is only bound can share its port with a listener. */
+	if (s->state == STATE_CLOSE || !came_in(listeners, s, &owner))
 		return;
 	s->direction = SW_DIR_IN;
 	if (!owner || s->owner || s->inode || (s->state != STATE_ESTABLISHED && s->state != STATE_CLOSE_WAIT))

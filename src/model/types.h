@@ -30,6 +30,9 @@ enum tcp_state {
 	STATE_MAX,
 };
 
+/* TCP_BOUND_INACTIVE of linux/tcp.h: only asked for (Linux 6.8) and filtered by; what has a port and no more is CLOSE. */
+#define STATE_BOUND_INACTIVE 13
+
 /* Addresses and ports of one socket. family is 4 or 6; an IPv4-mapped IPv6 pair is stored as IPv4 (trap T10). */
 struct endpoints {
 	uint16_t local_port; /* host order */

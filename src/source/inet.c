@@ -432,7 +432,8 @@ static int ask_for(const struct sockets_place *place, const struct listed *s, co
 
 /*
  * The kernel looks one up as if a packet had come. There is one connection at most between two ends, so what is not found
- * is gone; of listeners on one port, and of sockets bound to a device, it may have found another. 0, 1: that is what
+ * is gone; of listeners on one port, and of sockets bound to a device, it may have found another, and what is only bound
+ * it does not find. 0, 1: that is what
  * happened, and only a dump can tell, or -errno.
  */
 static int ask_each(const struct sockets_place *place, const struct sockets_ask *ask, const struct sockets_out *out)
@@ -442,7 +443,7 @@ static int ask_each(const struct sockets_place *place, const struct sockets_ask 
 		int err = s->cookie && !s->ifindex ? ask_for(place, s, out) : 1;
 
 		if (err == -ENOENT || err == -ESTALE)
-			err = s->state == STATE_LISTEN;
+			err = s->state == STATE_LISTEN || s->state == STATE_CLOSE;
 		if (err)
 			return err;
 	}

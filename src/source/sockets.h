@@ -15,7 +15,7 @@
 #define SOCKETS_TCP    0x02 /* facts.tcp and congestion, in calls of facts_fn after the rows of their class */
 #define SOCKETS_REFS   0x04 /* references of unix sockets */
 
-#define SOCKETS_STATES 0xffeu /* 1 << TCP_ESTABLISHED .. 1 << TCP_CLOSING; never the bound-only pseudo state of 6.12 */
+#define SOCKETS_STATES 0x2ffeu /* 1 << TCP_ESTABLISHED .. 1 << TCP_CLOSING, and 1 << STATE_BOUND_INACTIVE */
 
 struct sockets_ask {
 	uint32_t classes; /* CLASS_BIT */

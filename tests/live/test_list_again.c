@@ -4,10 +4,13 @@
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 
+#include "live/program.h"
 #include "source/sockets.h"
 
 #define ROWS_MAX 32
@@ -220,6 +223,59 @@ static void what_it_may_confuse_is_looked_for_among_all(void **state)
 	close(listeners[0]);
 }
 
+static int bind_one(void *ctx)
+{
+	struct address at = loopback;
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	(void)ctx;
+	at.v4.sin_port = htons(45454);
+	return fd < 0 || bind(fd, &at.any, sizeof(at.v4)) ? -1 : fd;
+}
+
+/* In the namespace, with these letters: whether what has a port and no more is there. */
+static bool is_listed(const char *const *args)
+{
+	char pid[32];
+	const char *all[8] = { "list", "--json", "-N", pid };
+	struct program *p;
+	bool listed;
+
+	snprintf(pid, sizeof(pid), "/proc/%d/fd/%d", (int)getpid(), ns);
+	for (int i = 0; args[i]; i++)
+		all[4 + i] = args[i];
+	p = program_run(0, .args = all);
+	listed = strstr(p->out.text, "\"local_port\":45454,");
+	assert_true(!listed || strstr(p->out.text, "\"state\":\"CLOSE\""));
+	program__free(p);
+	return listed;
+}
+
+static void a_port_without_more_is_bound_inactive(void **state)
+{
+	struct utsname kernel;
+	unsigned int major, minor;
+	int fd;
+
+	(void)state;
+	assert_int_equal(uname(&kernel), 0);
+	assert_int_equal(sscanf(kernel.release, "%u.%u", &major, &minor), 2);
+	if (major < 6 || (major == 6 && minor < 8)) {
+		print_message("this kernel does not list sockets that are only bound (Linux 6.8)\n");
+		skip();
+	}
+	fd = ns__call(ns, bind_one, NULL);
+	assert_true(fd >= 0);
+	assert_true(is_listed(PROGRAM_ARGS("-B")));
+	assert_true(is_listed(PROGRAM_ARGS("-ta")));
+	assert_true(is_listed(PROGRAM_ARGS("state", "bound-inactive")));
+	assert_false(is_listed(PROGRAM_ARGS("-t")));
+	assert_false(is_listed(PROGRAM_ARGS("-tl")));
+	assert_false(is_listed(PROGRAM_ARGS("-ta", "state", "closed")));
+	assert_false(is_listed(PROGRAM_ARGS("-ta", "exclude", "bound-inactive")));
+	close(fd);
+}
+
 static int set_up(void **state)
 {
 	(void)state;
@@ -238,6 +294,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(each_is_found_by_its_ends),
 		cmocka_unit_test(what_was_closed_is_not_there),
+		cmocka_unit_test(a_port_without_more_is_bound_inactive),
 		cmocka_unit_test(what_it_may_confuse_is_looked_for_among_all),
 	};
 

@@ -170,7 +170,7 @@ static void offers_states_that_a_filter_knows(void **state)
 
 	(void)state;
 	complete("sockwatch exclude \"\"", &offered);
-	assert_int_equal(offered.count, 16); /* 11 states and 5 groups */
+	assert_int_equal(offered.count, 17); /* 12 states and 5 groups */
 	for (size_t i = 0; i < offered.count; i++) {
 		snprintf(text, sizeof(text), "state %s", offered.items[i]);
 		filter__free(filter_env__parse(text, 0));

@@ -35,6 +35,7 @@ static void states(void **state)
 		{ "state LISTEN", "listen vsock" },
 		{ "state closed", "udp netlink packet" },
 		{ "state unconnected", "udp netlink packet" },
+		{ "state bound-inactive", "" },
 		{ "state all", INTERNET " " OTHERS },
 		{ "state connected", "out4 in6 dual wait unix nameless" },
 		{ "state connected exclude established", "in6 wait" },
@@ -368,6 +369,8 @@ static void requests_are_syn_recv(void **state)
 	filter__free(f);
 }
 
+#define UNCONNECTED (1 << STATE_CLOSE | 1 << STATE_LISTEN | 1 << STATE_BOUND_INACTIVE)
+
 static void what_a_filter_needs(void **state)
 {
 	static const struct {
@@ -385,8 +388,9 @@ static void what_a_filter_needs(void **state)
 		{ "state established or sport = :22", 0, FILTER_STATES, FILTER_FAMILIES },
 		{ "state established or state listening", 0, 1 << STATE_ESTABLISHED | 1 << STATE_LISTEN,
 		  FILTER_FAMILIES },
-		{ "not state connected", 0, 1 << STATE_CLOSE | 1 << STATE_LISTEN, FILTER_FAMILIES },
-		{ "not ( state connected or sport = :22 )", 0, 1 << STATE_CLOSE | 1 << STATE_LISTEN, FILTER_FAMILIES },
+		{ "not state connected", 0, UNCONNECTED, FILTER_FAMILIES },
+		{ "not ( state connected or sport = :22 )", 0, UNCONNECTED, FILTER_FAMILIES },
+		{ "state bound-inactive", 0, 1 << STATE_BOUND_INACTIVE, FILTER_FAMILIES },
 		{ "not ( state connected sport = :22 )", 0, FILTER_STATES, FILTER_FAMILIES },
 		{ "state established and state listening", 0, 0, FILTER_FAMILIES },
 		{ "src 10/8", 0, FILTER_STATES, FILTER_INET | FILTER_INET6 },

@@ -18,7 +18,8 @@
 #define TCP	     CLASS_BIT(CLASS_TCP)
 #define UDP	     (CLASS_BIT(CLASS_UDP) | CLASS_BIT(CLASS_UDPLITE))
 #define WAITING	     (1U << STATE_LISTEN | 1U << STATE_CLOSE)
-#define ALL	     0xffeU
+#define BOUND	     (1U << STATE_BOUND_INACTIVE)
+#define ALL	     (0xffeU | BOUND)
 
 static char why[200];
 
@@ -79,6 +80,9 @@ static void sockets_that_letters_select(void **state)
 		  CLASS_BIT(CLASS_VSOCK) | CLASS_BIT(CLASS_XDP) | CLASS_BIT(CLASS_TIPC) | CLASS_BIT(CLASS_NETLINK),
 		  ALL },
 		{ "-la", CLASSES_ALL, ALL },
+		{ "-B", CLASSES_INET, BOUND },
+		{ "-tB", TCP, BOUND },
+		{ "-ta --bound-inactive", TCP, BOUND },
 	};
 	struct list_options o;
 
@@ -97,7 +101,7 @@ static void a_family_alone_shows_connected_sockets_as_ss_does(void **state)
 	(void)state;
 	take("-t", &o);
 	assert_true(o.states & 1U << STATE_ESTABLISHED && o.states & 1U << STATE_CLOSE_WAIT);
-	assert_false(o.states & (WAITING | 1U << STATE_TIME_WAIT | 1U << STATE_SYN_RECV));
+	assert_false(o.states & (WAITING | BOUND | 1U << STATE_TIME_WAIT | 1U << STATE_SYN_RECV));
 }
 
 static void letters_choose_columns(void **state)
