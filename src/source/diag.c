@@ -97,10 +97,26 @@ static int run(struct diag *d, const struct query *q, diag_row_fn fn, void *ctx,
 	return nldump__run(d->dump, &ask, len, diag_rows__take, &rows, ret_interrupted);
 }
 
+/*
+ * TCP of both families at once, by the request from before SOCK_DIAG_BY_FAMILY: for each request the kernel goes through all
+ * buckets of its table. -EOPNOTSUPP: it lacks that.
+ */
+static int run_any(struct diag *d, const struct query *q, diag_row_fn fn, void *ctx, bool *ret_interrupted)
+{
+	struct diag_rows rows = { .netns = d->netns, .fn = fn, .ctx = ctx };
+	const struct inet_diag_req req = { .idiag_ext = q->ext, .idiag_states = q->states };
+
+	return nldump__run_as(d->dump, TCPDIAG_GETSOCK, &req, sizeof(req), diag_rows__take, &rows, ret_interrupted);
+}
+
 static int run_both(struct diag *d, struct query q, diag_row_fn fn, void *ctx, bool *ret_interrupted)
 {
-	int err;
+	int err = -EOPNOTSUPP;
 
+	if (q.protocol == IPPROTO_TCP)
+		err = run_any(d, &q, fn, ctx, ret_interrupted);
+	if (err != -EOPNOTSUPP)
+		return err;
 	q.family = AF_INET;
 	err = run(d, &q, fn, ctx, ret_interrupted);
 	if (err)
