@@ -8,7 +8,6 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#include "base/cleanup.h"
 #include "base/log.h"
 #include "source/names.h"
 
@@ -33,18 +32,20 @@ uint16_t select__family(bool ipv4, bool ipv6)
 /* The whole file into text, with a NUL. 0, -E2BIG or -errno. */
 static int read_file(const char *path, char text[SELECT_FILE_MAX + 1])
 {
-	_cleanup_fclose_ FILE *opened = NULL;
-	FILE *file = stdin;
+	bool is_stdin = !strcmp(path, "-");
+	FILE *file = is_stdin ? stdin : fopen(path, "re");
 	size_t len;
+	int err;
 
-	if (strcmp(path, "-") != 0)
-		file = opened = fopen(path, "re");
 	if (!file)
 		return -errno;
 	errno = EIO;
 	len = fread(text, 1, SELECT_FILE_MAX, file);
-	if (ferror(file))
-		return -errno;
+	err = ferror(file) ? -errno : 0;
+	if (!is_stdin)
+		fclose(file);
+	if (err)
+		return err;
 	text[len] = '\0';
 	if (strlen(text) != len)
 		return -EILSEQ;
@@ -86,17 +87,18 @@ static int parse(int count, char **words, const struct filter_env *env, struct f
 
 static int parse_with_file(const struct filter_words *words, const struct filter_env *env, struct filter **ret)
 {
-	_cleanup_free_ char *text = malloc(SELECT_FILE_MAX + 1);
-	char **all;
-	int count, err = text ? read_file(words->file, text) : -ENOMEM;
+	char *text = malloc(SELECT_FILE_MAX + 1), **all = NULL;
+	int count = 0, err = text ? read_file(words->file, text) : -ENOMEM;
 
 	if (err) {
 		log_error("filter: cannot read %s: %s", words->file, strerror(-err));
-		return err == -EINVAL ? -EIO : err;
+		err = err == -EINVAL ? -EIO : err;
+	} else {
+		all = join_words(words, text, &count);
+		err = all ? parse(count, all, env, ret) : -ENOMEM;
 	}
-	all = join_words(words, text, &count);
-	err = all ? parse(count, all, env, ret) : -ENOMEM;
 	free(all);
+	free(text);
 	return err;
 }
 

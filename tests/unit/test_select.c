@@ -253,7 +253,7 @@ static void a_filter_goes_on_in_a_file(void **state)
 		{ port, "pid 11\n", false },
 		{ open, "pid 10 )", true },
 	};
-	bool wanted;
+	bool wanted = false;
 
 	(void)state;
 	for (size_t i = 0; i < COUNT(cases); i++) {
