@@ -58,14 +58,19 @@ int holders__look(struct holders_clock *c, struct sync *s)
 {
 	uint64_t start = clock__boot_ns(), start_cpu = clock__ns(CLOCK_THREAD_CPUTIME_ID), now, rest;
 	int err = model__holders_begin(s->model);
+	size_t looked;
 
 	if (!err)
 		err = model__each_dirty(s->model, look_at, s);
 	/* An owner that others were found beside. */
 	if (!err && model__holders_due(s->model))
 		err = model__each_dirty(s->model, look_at, s);
+	looked = model__holders_looked(s->model);
+	/* A socket that nobody holds any more has closed: its record is on its way, and has the owner that it had. */
+	if (!err)
+		err = sync__drain_until_now(s);
 	/* Who took a socket while we looked may not have been seen. */
-	model__holders_end(s->model, start);
+	model__holders_end(s->model, looked, start);
 	now = clock__boot_ns();
 	rest = (clock__ns(CLOCK_THREAD_CPUTIME_ID) - start_cpu) * REST_TIMES;
 	rest = rest < REST_NS ? REST_NS : rest > REST_MAX_NS ? REST_MAX_NS : rest;

@@ -30,15 +30,14 @@ static int drain(struct pass *p)
 	return n < 0 ? n : 0;
 }
 
-/* Every record from before now: one that came after the merge would open what a row has listed. */
-static int drain_until_now(struct pass *p)
+int sync__drain_until_now(struct sync *s)
 {
 	uint64_t now = clock__boot_ns();
 	int n;
 
 	do {
-		n = p->sync->drain(p->sync->ctx);
-	} while (n > 0 && model__last_record(p->sync->model) < now);
+		n = s->drain(s->ctx);
+	} while (n > 0 && model__last_record(s->model) < now);
 	return n < 0 ? n : 0;
 }
 
@@ -369,7 +368,8 @@ static int look(struct pass *p)
 		err = dump_all(p, false);
 	if (!err)
 		err = find_holders(p);
-	return err || s->poll ? err : drain_until_now(p);
+	/* One that came after the merge would open what a row has listed. */
+	return err || s->poll ? err : sync__drain_until_now(s);
 }
 
 int sync__run(struct sync *s)

@@ -30,6 +30,8 @@ struct sync {
 
 /* One pass: begin, dump, second look, holders, end. Losses of the dump itself are told. 0 or -errno. */
 int sync__run(struct sync *s);
+/* Take every record from before now out of the ring. 0 or -errno. */
+int sync__drain_until_now(struct sync *s);
 /* Look whether overdue time-wait and request entries are still there, and let the model end the others. 0 or -errno. */
 int sync__check_minisocks(struct sync *s);
 /* Give the owners that were found by scan to the kernel: call with every update. */

@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "model/internal.h"
 
@@ -289,13 +290,13 @@ static void settle(struct model *m, struct sock *s, uint64_t time_ns)
 
 /*
  * Who is left in the list may have let go as well, and nobody has looked since: each is asked, and the heir chosen at the
- * end of that look. A socket that closes before keeps the owner that it had.
+ * end of that look. A socket that closes before keeps the owner that it had, also when the look found nobody any more.
  */
 static void settle_in_time(struct model *m, struct sock *s, uint64_t time_ns)
 {
 	uint64_t *grown = NULL;
 
-	if (s->holder_count)
+	if (s->holder_count || m->looking)
 		grown = reallocarray(m->unsettled, m->unsettled_count + 1, sizeof(*grown));
 	if (!grown) {
 		settle(m, s, time_ns);
@@ -334,20 +335,25 @@ int model__holders_begin(struct model *m)
 	return err;
 }
 
-void model__holders_end(struct model *m, uint64_t time_ns)
+size_t model__holders_looked(struct model *m)
 {
-	for (size_t i = 0; i < m->unsettled_count; i++) {
+	m->looking = false;
+	table__free(&m->inodes);
+	table__init(&m->inodes, hash_inode, equal_inode);
+	return m->unsettled_count;
+}
+
+void model__holders_end(struct model *m, size_t looked, uint64_t time_ns)
+{
+	for (size_t i = 0; i < looked; i++) {
 		struct sock *s = sockets__find(m, m->unsettled[i]);
 
 		if (s)
 			settle(m, s, time_ns);
 	}
-	free(m->unsettled);
-	m->unsettled = NULL;
-	m->unsettled_count = 0;
-	m->looking = false;
-	table__free(&m->inodes);
-	table__init(&m->inodes, hash_inode, equal_inode);
+	m->unsettled_count -= looked;
+	if (m->unsettled_count)
+		memmove(m->unsettled, m->unsettled + looked, m->unsettled_count * sizeof(*m->unsettled));
 }
 
 static struct sock *find_inode(const struct model *m, uint64_t inode)

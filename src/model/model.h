@@ -102,7 +102,8 @@ void model__minisocks_end(struct model *m, uint64_t now_ns);
 
 /*
  * Processes whose descriptors may have changed: when there are any the caller calls begin, each_dirty, from there holds
- * for each that is alive (all sockets it holds, by inode, as read at time_ns or later), and end.
+ * for each that is alive (all sockets it holds, by inode, as read at time_ns or later), looked, then gives it the records
+ * from before that, and calls end.
  */
 bool model__holders_due(const struct model *m);
 int model__holders_begin(struct model *m);
@@ -111,8 +112,13 @@ void model__closes_missed(struct model *m);
 int model__each_dirty(struct model *m, int (*fn)(void *ctx, uint32_t pid, uint64_t start_ticks), void *ctx);
 int model__holds(struct model *m, uint32_t pid, uint64_t start_ticks, const struct held_fd *fds, size_t count,
 		 uint64_t time_ns);
-/* Tells the owners that changed. time_ns: of begin; who took a socket since then knows better. */
-void model__holders_end(struct model *m, uint64_t time_ns);
+/* The look is over. Returns what end is to be called with. */
+size_t model__holders_looked(struct model *m);
+/*
+ * Tells the owners that changed; what records brought up since the look was over waits for the next one. time_ns: of begin;
+ * who took a socket since then knows better.
+ */
+void model__holders_end(struct model *m, size_t looked, uint64_t time_ns);
 
 /* Read access, to what has been told. */
 struct process_table *model__processes(struct model *m);

@@ -62,7 +62,7 @@ static void look(struct watch *w, uint32_t pid, unsigned int copies, uint64_t ti
 		fds[i] = (struct held_fd){ .inode = INODE, .fd = (int)(3 + i) };
 	assert_int_equal(model__holders_begin(w->model), 0);
 	assert_int_equal(model__holds(w->model, pid, pid, fds, copies + 1, time_ns), 0);
-	model__holders_end(w->model, time_ns);
+	model__holders_end(w->model, model__holders_looked(w->model), time_ns);
 }
 
 struct asked {
@@ -86,7 +86,7 @@ static void look_at_dirty(struct watch *w, unsigned int copies)
 	assert_true(model__holders_due(w->model));
 	assert_int_equal(model__holders_begin(w->model), 0);
 	assert_int_equal(model__each_dirty(w->model, answer, &a), 0);
-	model__holders_end(w->model, 50);
+	model__holders_end(w->model, model__holders_looked(w->model), 50);
 	assert_false(model__holders_due(w->model));
 }
 
@@ -229,6 +229,45 @@ static void socket_nobody_holds_is_its_last_owners(void **state)
 	assert_owner(w, FIRST, SW_ATTR_LAST, 0);
 }
 
+/* What closed it is over, and the record of it in the ring. */
+static void socket_that_closes_during_the_look_keeps_its_owner(void **state)
+{
+	struct watch *w = *state;
+	const struct held_fd other = { .inode = 5, .fd = 3 };
+	union wire r = wire__record(SW_REC_CLOSE, COOKIE, 42, 80, 0);
+	size_t looked;
+
+	open_by_first(w);
+	assert_int_equal(model__holders_begin(w->model), 0);
+	assert_int_equal(model__holds(w->model, FIRST, FIRST, &other, 1, 41), 0);
+	looked = model__holders_looked(w->model);
+	assert_owner(w, FIRST, SW_ATTR_LISTEN, 0);
+	r.base.old_state = STATE_LISTEN;
+	r.base.seq = 2;
+	watch__record(w, &r);
+	watch__only(w, EV_CLOSE);
+	model__holders_end(w->model, looked, 40);
+	assert_int_equal(w->count, 1);
+}
+
+/* They were not asked since. */
+static void heirs_of_what_ends_after_the_look_wait_for_the_next(void **state)
+{
+	struct watch *w = *state;
+	size_t looked;
+
+	open_by_first(w);
+	look(w, SECOND, 1, 20);
+	assert_int_equal(model__holders_begin(w->model), 0);
+	looked = model__holders_looked(w->model);
+	give_task(w, SW_REC_EXIT, 30, FIRST, 0);
+	model__holders_end(w->model, looked, 25);
+	assert_int_equal(w->count, 0);
+	look_at_dirty(w, 1);
+	watch__only(w, EV_OWNER);
+	assert_owner(w, SECOND, SW_ATTR_HOLDER, 1);
+}
+
 static void user_of_a_shared_socket_gives_it_back_at_its_end(void **state)
 {
 	struct watch *w = *state;
@@ -354,6 +393,8 @@ int main(void)
 		model_test(owner_that_is_gone_already_is_no_holder),
 		model_test(one_of_two_copies_closed_is_no_news),
 		model_test(socket_nobody_holds_is_its_last_owners),
+		model_test(socket_that_closes_during_the_look_keeps_its_owner),
+		model_test(heirs_of_what_ends_after_the_look_wait_for_the_next),
 		model_test(user_of_a_shared_socket_gives_it_back_at_its_end),
 		model_test(what_is_younger_than_the_look_stays),
 		model_test(heir_that_ends_during_the_look_is_none),
