@@ -49,7 +49,6 @@ static const char *const hooks[] = {
 	"tp_btf/sched_process_exit",
 	"tracepoint/syscalls/sys_enter_close",
 	"tracepoint/syscalls/sys_enter_dup3",
-	"tracepoint/syscalls/sys_enter_dup2",
 	"tracepoint/syscalls/sys_enter_close_range",
 	"tracepoint/syscalls/sys_exit_recvmsg",
 	"tracepoint/syscalls/sys_exit_pidfd_getfd",
