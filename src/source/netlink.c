@@ -16,12 +16,7 @@ static int take_attribute(const struct nlattr *attr, struct listed *row, struct 
 {
 	switch (mnl_attr_get_type(attr)) {
 	case NETLINK_DIAG_MEMINFO:
-		if (nldump__memory(attr, facts))
-			return -EBADMSG;
-		row->recv_queue = facts->memory[SK_MEMINFO_RMEM_ALLOC];
-		row->send_queue = facts->memory[SK_MEMINFO_WMEM_ALLOC];
-		row->flags |= LISTED_QUEUES;
-		return 0;
+		return sockets__queues(attr, row, facts);
 	case NETLINK_DIAG_GROUPS:
 		/* As many words as the protocol has groups. */
 		if (mnl_attr_get_payload_len(attr) >= sizeof(row->netlink.groups))

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 
+#include <libmnl/libmnl.h>
 #include <linux/sock_diag.h>
 
 #include "base/cleanup.h"
@@ -14,6 +15,25 @@
 static const struct sockets_family *const families[] = {
 	&sockets_inet, &sockets_unix, &sockets_packet, &sockets_netlink, &sockets_vsock, &sockets_xdp, &sockets_tipc,
 };
+
+int sockets__uid(const struct nlattr *attr, struct listed *row)
+{
+	if (mnl_attr_get_payload_len(attr) < sizeof(uint32_t))
+		return -EBADMSG;
+	row->uid = mnl_attr_get_u32(attr);
+	row->flags |= LISTED_HAS_UID;
+	return 0;
+}
+
+int sockets__queues(const struct nlattr *attr, struct listed *row, struct facts *facts)
+{
+	if (nldump__memory(attr, facts))
+		return -EBADMSG;
+	row->recv_queue = facts->memory[SK_MEMINFO_RMEM_ALLOC];
+	row->send_queue = facts->memory[SK_MEMINFO_WMEM_ALLOC];
+	row->flags |= LISTED_QUEUES;
+	return 0;
+}
 
 struct asking {
 	const struct sockets_place *place;

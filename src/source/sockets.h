@@ -89,6 +89,10 @@ struct sockets_family {
 extern const struct sockets_family sockets_inet, sockets_unix, sockets_packet, sockets_netlink, sockets_vsock,
 	sockets_xdp, sockets_tipc;
 
+/* An attribute that families share: a uid, and the memory, by which they tell the queues. 0 or -EBADMSG. */
+int sockets__uid(const struct nlattr *attr, struct listed *row);
+int sockets__queues(const struct nlattr *attr, struct listed *row, struct facts *facts);
+
 /* Run one request and give every socket of the answer that family->parse takes. As sockets_family.dump. */
 int sockets__ask(const struct sockets_place *place, const struct sockets_family *family, enum socket_class class,
 		 const void *request, size_t len, listed_fn fn, void *ctx);

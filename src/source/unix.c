@@ -72,11 +72,7 @@ static int take_attribute(const struct nlattr *attr, struct listed *row, struct 
 		row->shutdown = mnl_attr_get_u8(attr);
 		return 0;
 	case UNIX_DIAG_UID:
-		if (len < sizeof(uint32_t))
-			return -EBADMSG;
-		row->uid = mnl_attr_get_u32(attr);
-		row->flags |= LISTED_HAS_UID;
-		return 0;
+		return sockets__uid(attr, row);
 	case UNIX_DIAG_MEMINFO:
 		return nldump__memory(attr, facts);
 	default:

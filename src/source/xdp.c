@@ -25,18 +25,9 @@ static int take_attribute(const struct nlattr *attr, struct listed *row, struct 
 		row->xdp.queue = info.queue_id;
 		return 0;
 	case XDP_DIAG_UID:
-		if (len < sizeof(uint32_t))
-			return -EBADMSG;
-		row->uid = mnl_attr_get_u32(attr);
-		row->flags |= LISTED_HAS_UID;
-		return 0;
+		return sockets__uid(attr, row);
 	case XDP_DIAG_MEMINFO:
-		if (nldump__memory(attr, facts))
-			return -EBADMSG;
-		row->recv_queue = facts->memory[SK_MEMINFO_RMEM_ALLOC];
-		row->send_queue = facts->memory[SK_MEMINFO_WMEM_ALLOC];
-		row->flags |= LISTED_QUEUES;
-		return 0;
+		return sockets__queues(attr, row, facts);
 	default:
 		return 0;
 	}
