@@ -208,11 +208,29 @@ static void collect(const struct collect_source *source, struct lines *ret)
 	iter__free(c.iter);
 }
 
+static void need_iterator(void)
+{
+	struct iter *it;
+	int err;
+
+	assert_int_equal(iter__new(&it), 0);
+	err = iter__start(it);
+	err = err ? err : iter__wait(it);
+	iter__free(it);
+	if (!err)
+		return;
+	print_message("the kernel has no iterator of descriptors here: %s\n", strerror(-err));
+	skip();
+}
+
 static void both_ways_give_the_same_answer_T14(void **state)
 {
-	struct lines *slow = calloc(1, sizeof(*slow)), *fast = calloc(1, sizeof(*fast));
+	struct lines *slow, *fast;
 
 	(void)state;
+	need_iterator();
+	slow = calloc(1, sizeof(*slow));
+	fast = calloc(1, sizeof(*fast));
 	assert_non_null(slow);
 	assert_non_null(fast);
 	collect(&collect_netlink, slow);
