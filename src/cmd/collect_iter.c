@@ -19,8 +19,8 @@
 
 /*
  * Open files of the host from which on the iterator is quicker. Measured with TCP sockets, 100 a process, on two cores:
- * with 1900 files the list takes 12 ms by /proc and 26 by the iterator, with 2900 it takes 18 and 29, with 5300 the same,
- * with 7400 half as much again by /proc.
+ * with 1900 files the list takes 12 ms by /proc and 26 by the iterator, with 2900 it takes 18 and 31, with 5300 the same,
+ * with 7400 it takes 88 and 67.
  */
 #define FILES_MIN 5000
 
