@@ -40,14 +40,28 @@ static struct {
 	int faults_left; /* -1: for ever */
 	bool has_mptcp;
 	bool no_mptcp_module;
+	bool no_old_request;
 	int tcp_requests, mptcp_requests, ulp_requests;
 	unsigned int portid;
 	struct inet_diag_req_v2 last;
 	struct nlmsghdr request;
-	bool is_mptcp;
+	bool is_mptcp, is_old;
 	bool pending;
 	enum fault now;
 } fake;
+
+static void take_old_request(const char *payload)
+{
+	struct inet_diag_req old;
+
+	memcpy(&old, payload, sizeof(old));
+	fake.last = (struct inet_diag_req_v2){
+		.sdiag_family = AF_UNSPEC,
+		.sdiag_protocol = IPPROTO_TCP,
+		.idiag_ext = old.idiag_ext,
+		.idiag_states = old.idiag_states,
+	};
+}
 
 ssize_t sendto(int fd, const void *buf, size_t len, int flags, __CONST_SOCKADDR_ARG to, socklen_t to_len)
 {
@@ -56,8 +70,12 @@ ssize_t sendto(int fd, const void *buf, size_t len, int flags, __CONST_SOCKADDR_
 	(void)to;
 	(void)to_len;
 	memcpy(&fake.request, buf, sizeof(fake.request));
-	memcpy(&fake.last, (const char *)buf + sizeof(fake.request), sizeof(fake.last));
-	fake.is_mptcp = len > sizeof(fake.request) + sizeof(fake.last);
+	fake.is_old = fake.request.nlmsg_type == TCPDIAG_GETSOCK;
+	if (fake.is_old)
+		take_old_request((const char *)buf + sizeof(fake.request));
+	else
+		memcpy(&fake.last, (const char *)buf + sizeof(fake.request), sizeof(fake.last));
+	fake.is_mptcp = !fake.is_old && len > sizeof(fake.request) + sizeof(fake.last);
 	fake.pending = true;
 	fake.now = NO_FAULT;
 	if (fake.is_mptcp) {
@@ -85,37 +103,48 @@ static struct nlmsghdr *put(void *at, int type, size_t body)
 	return nlh;
 }
 
-/* One row of the family asked for, with cookie 4 or 6; and DONE. */
-static size_t answer(char *buf)
+static size_t put_row(char *buf, uint8_t family)
 {
-	struct nlmsghdr *nlh = put(buf, SOCK_DIAG_BY_FAMILY, sizeof(struct inet_diag_msg)), *done;
+	struct nlmsghdr *nlh =
+		put(buf, fake.is_old ? TCPDIAG_GETSOCK : SOCK_DIAG_BY_FAMILY, sizeof(struct inet_diag_msg));
 	struct inet_diag_msg *msg = mnl_nlmsg_get_payload(nlh);
-	int error = fake.now == FAULT_DONE ? -ENOMEM : 0;
-	size_t len = 0;
 
-	if (fake.now == FAULT_ENOENT || (fake.is_mptcp && fake.no_mptcp_module)) {
-		nlh = put(buf, NLMSG_ERROR, sizeof(struct nlmsgerr));
-		*(int *)mnl_nlmsg_get_payload(nlh) = -ENOENT;
-		return nlh->nlmsg_len;
-	}
-	msg->idiag_family = fake.last.sdiag_family;
+	msg->idiag_family = family;
 	msg->idiag_state = STATE_ESTABLISHED;
-	msg->id.idiag_cookie[0] = msg->idiag_family == AF_INET ? 4 : 6;
-	if (fake.last.idiag_ext && msg->idiag_family == AF_INET6) {
+	msg->id.idiag_cookie[0] = family == AF_INET ? 4 : 6;
+	if (fake.last.idiag_ext && family == AF_INET6) {
 		struct nlattr *ulp = mnl_attr_nest_start(nlh, INET_DIAG_ULP_INFO);
 
 		mnl_attr_put_strz(nlh, INET_ULP_INFO_NAME, "mptcp");
 		mnl_attr_nest_end(nlh, ulp);
 	}
-	if (!fake.is_mptcp || fake.has_mptcp)
-		len = nlh->nlmsg_len;
-	done = put(buf + len, NLMSG_DONE, sizeof(error));
-	memcpy(mnl_nlmsg_get_payload(done), &error, sizeof(error));
+	return nlh->nlmsg_len;
+}
+
+/* One row of each family asked for, with cookie 4 or 6; and DONE. */
+static size_t answer(char *buf)
+{
+	int error = fake.now == FAULT_DONE ? -ENOMEM : 0;
+	struct nlmsghdr *nlh;
+	size_t len = 0;
+
+	if (fake.now == FAULT_ENOENT || (fake.is_mptcp && fake.no_mptcp_module) ||
+	    (fake.is_old && fake.no_old_request)) {
+		nlh = put(buf, NLMSG_ERROR, sizeof(struct nlmsgerr));
+		*(int *)mnl_nlmsg_get_payload(nlh) = fake.now == FAULT_ENOENT || fake.is_mptcp ? -ENOENT : -EOPNOTSUPP;
+		return nlh->nlmsg_len;
+	}
+	if ((!fake.is_mptcp || fake.has_mptcp) && fake.last.sdiag_family != AF_INET6)
+		len += put_row(buf, AF_INET);
+	if ((!fake.is_mptcp || fake.has_mptcp) && fake.last.sdiag_family != AF_INET)
+		len += put_row(buf + len, AF_INET6);
+	nlh = put(buf + len, NLMSG_DONE, sizeof(error));
+	memcpy(mnl_nlmsg_get_payload(nlh), &error, sizeof(error));
 	if (fake.now == FAULT_INTERRUPTED)
-		done->nlmsg_flags |= NLM_F_DUMP_INTR;
+		nlh->nlmsg_flags |= NLM_F_DUMP_INTR;
 	if (fake.now == FAULT_OLD_SEQ)
-		done->nlmsg_seq--;
-	return len + done->nlmsg_len;
+		nlh->nlmsg_seq--;
+	return len + nlh->nlmsg_len;
 }
 
 static ssize_t fail_with(int err)
@@ -202,7 +231,23 @@ static void both_families_are_asked_for_with_the_states_given(void **state)
 	assert_int_equal(diag__dump(d, 1 << STATE_LISTEN, take, &seen), 0);
 	assert_int_equal(fake.last.idiag_states, 1 << STATE_LISTEN);
 	assert_int_equal(fake.last.sdiag_protocol, IPPROTO_TCP);
-	assert_int_equal(fake.tcp_requests, 2);
+	assert_int_equal(fake.tcp_requests, 1);
+	assert_int_equal(seen.v4, 1);
+	assert_int_equal(seen.v6, 1);
+	diag__free(d);
+}
+
+static void families_are_asked_for_one_by_one_where_the_old_request_is_unknown(void **state)
+{
+	struct diag *d = open_diag();
+	struct seen seen = { 0 };
+
+	(void)state;
+	fake.no_old_request = true;
+	assert_int_equal(diag__dump(d, 1 << STATE_LISTEN, take, &seen), 0);
+	assert_int_equal(fake.last.idiag_states, 1 << STATE_LISTEN);
+	assert_int_equal(fake.last.sdiag_protocol, IPPROTO_TCP);
+	assert_int_equal(fake.tcp_requests, 3);
 	assert_int_equal(seen.v4, 1);
 	assert_int_equal(seen.v6, 1);
 	diag__free(d);
@@ -214,9 +259,9 @@ static void an_interrupted_dump_is_asked_for_again(void **state)
 
 	(void)state;
 	assert_int_equal(dump_with(FAULT_INTERRUPTED, 1, &seen), 0);
-	assert_int_equal(fake.tcp_requests, 3);
+	assert_int_equal(fake.tcp_requests, 2);
 	assert_int_equal(seen.v4, 2);
-	assert_int_equal(seen.v6, 1);
+	assert_int_equal(seen.v6, 2);
 }
 
 static void a_dump_that_stays_interrupted_ends_and_gives_both_families(void **state)
@@ -314,7 +359,7 @@ static void ulp_is_asked_for_only_where_there_is_mptcp(void **state)
 	assert_int_equal(seen.mptcp, 0);
 	fake.has_mptcp = true;
 	assert_int_equal(diag__dump(d, DIAG_ALL_STATES, take, &seen), 0);
-	assert_int_equal(fake.ulp_requests, 2);
+	assert_int_equal(fake.ulp_requests, 1);
 	assert_int_equal(fake.last.idiag_ext, 0);
 	assert_int_equal(seen.mptcp, 1);
 	assert_int_equal(seen.rows, 4);
@@ -339,6 +384,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(both_families_are_asked_for_with_the_states_given),
+		cmocka_unit_test(families_are_asked_for_one_by_one_where_the_old_request_is_unknown),
 		cmocka_unit_test(an_interrupted_dump_is_asked_for_again),
 		cmocka_unit_test(a_dump_that_stays_interrupted_ends_and_gives_both_families),
 		cmocka_unit_test(a_stranger_is_not_believed),
