@@ -434,7 +434,7 @@ int model__holds(struct model *m, uint32_t pid, uint64_t start_ticks, const stru
 	for (size_t i = 0; i < count && !any; i++)
 		any = find_inode(m, fds[i].inode);
 	p = any ? process_table__get(m->processes, pid, start_ticks, &fresh)
-		: process__ref(process_table__find(m->processes, pid, start_ticks));
+		: process_table__find_ref(m->processes, pid, start_ticks);
 	if (!p)
 		return any ? -ENOMEM : 0;
 	/* Its end is told before its descriptors are closed. */
@@ -460,7 +460,7 @@ int model__holds(struct model *m, uint32_t pid, uint64_t start_ticks, const stru
 
 static void exit_process(struct model *m, uint32_t pid, uint64_t start_ticks, uint64_t time_ns)
 {
-	struct process *p = process__ref(process_table__find(m->processes, pid, start_ticks));
+	struct process *p = process_table__find_ref(m->processes, pid, start_ticks);
 
 	forget_dirty(m, pid, start_ticks);
 	if (!p)

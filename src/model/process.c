@@ -122,6 +122,16 @@ struct process *process_table__find(const struct process_table *pt, uint32_t pid
 	return e ? &e->process : NULL;
 }
 
+struct process *process_table__find_ref(struct process_table *pt, uint32_t pid, uint64_t start_ticks)
+{
+	struct process *p = process_table__find(pt, pid, start_ticks);
+
+	/* It may be among the unreferenced ones. */
+	if (p)
+		leave_idle(pt, (struct entry *)p);
+	return process__ref(p);
+}
+
 struct process *process__ref(struct process *p)
 {
 	if (p)

@@ -26,7 +26,9 @@ struct process *process_table__next(const struct process_table *pt, size_t *pos)
 struct process *process_table__get(struct process_table *pt, uint32_t pid, uint64_t start_ticks, bool *ret_created);
 /* NULL: it is not in the table. No new reference. */
 struct process *process_table__find(const struct process_table *pt, uint32_t pid, uint64_t start_ticks);
-struct process *process__ref(struct process *p);		      /* takes NULL */
+/* The same with a new reference, which process_table__put() drops. */
+struct process *process_table__find_ref(struct process_table *pt, uint32_t pid, uint64_t start_ticks);
+struct process *process__ref(struct process *p);		      /* p is referenced already, or NULL */
 void process_table__put(struct process_table *pt, struct process *p); /* takes NULL */
 
 /* Replace comm and command line (len bytes; NUL between arguments). True when something changed. */

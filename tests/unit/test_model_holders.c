@@ -268,6 +268,25 @@ static void heirs_of_what_ends_after_the_look_wait_for_the_next(void **state)
 	assert_owner(w, SECOND, SW_ATTR_HOLDER, 1);
 }
 
+/* One that held sockets once, and whose end comes now. */
+static void idle_process_that_is_looked_up_is_idle_once(void **state)
+{
+	struct watch *w = *state;
+	struct process_table *pt = model__processes(w->model);
+	bool fresh;
+
+	for (uint32_t pid = 1; pid <= 3; pid++)
+		process_table__put(pt, process_table__get(pt, pid, 1, &fresh));
+	for (uint32_t pid = 1; pid <= 3; pid++)
+		process_table__put(pt, process_table__find_ref(pt, pid, 1));
+	assert_null(process_table__find_ref(pt, 4, 1));
+	for (uint32_t pid = 1; pid <= PROCESSES_IDLE_MAX; pid++)
+		process_table__put(pt, process_table__get(pt, pid, 2, &fresh));
+	assert_int_equal(process_table__count(pt), PROCESSES_IDLE_MAX);
+	for (uint32_t pid = 1; pid <= 3; pid++)
+		assert_null(process_table__find(pt, pid, 1));
+}
+
 static void user_of_a_shared_socket_gives_it_back_at_its_end(void **state)
 {
 	struct watch *w = *state;
@@ -395,6 +414,7 @@ int main(void)
 		model_test(socket_nobody_holds_is_its_last_owners),
 		model_test(socket_that_closes_during_the_look_keeps_its_owner),
 		model_test(heirs_of_what_ends_after_the_look_wait_for_the_next),
+		model_test(idle_process_that_is_looked_up_is_idle_once),
 		model_test(user_of_a_shared_socket_gives_it_back_at_its_end),
 		model_test(what_is_younger_than_the_look_stays),
 		model_test(heir_that_ends_during_the_look_is_none),
