@@ -49,9 +49,11 @@ static __always_inline __u64 use_of_current(__u64 cookie)
 	return use_of(cookie, TASK_READ(task, tgid), TASK_READ(leader, start_boottime));
 }
 
+/* A cookie of 0 is no socket's own: an accept of fast open may come before there is one. */
 static __always_inline void confirm_use(__u64 cookie, const struct sw_process *p)
 {
-	last_uses[cookie & (USES_MAX - 1)] = use_of(cookie, p->pid, p->start_ns);
+	if (cookie)
+		last_uses[cookie & (USES_MAX - 1)] = use_of(cookie, p->pid, p->start_ns);
 }
 
 /* True when the command line of p, which is current, has been sent already and no exec has changed it since. */

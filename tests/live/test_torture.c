@@ -54,8 +54,7 @@ struct game {
 	struct live_table *table; /* as the stream tells it */
 	struct proc_scan scan;
 	struct drop drops[TORTURE_DROPS];
-	size_t asked, exact; /* owners */
-	size_t passed_on;
+	size_t asked, exact, passed_on; /* owners */
 	uint64_t acts, logged;
 	long memory_kib; /* half way */
 	char why[4096];
@@ -90,9 +89,11 @@ static void take_update(void *ctx, const json_t *u)
 	struct game *g = ctx;
 	struct rules_sock *s;
 
-	/* The kernel left a program out (from 7.0 on): the players' own log is no measure of what is repaired later. */
-	if (!strcmp(update__text(u, "where"), "helper"))
+	if (!strcmp(update__text(u, "where"), "helper")) {
+		print_message("from 7.0 on: the kernel left a program out, and the players' log does not fit a "
+			      "repair\n");
 		skip();
+	}
 	if (!strcmp(update__text(u, "event"), "lost"))
 		fail_msg("%llu lost (%s)", (unsigned long long)update__number(u, "count"), update__text(u, "where"));
 	if (update__number(u, "netns") != g->live.netns)
@@ -202,7 +203,6 @@ static void print_process(const char *what, uint32_t pid, uint32_t phase)
 		fclose(f);
 }
 
-/* Who of all is at fault? */
 static void print_state(const struct game *g)
 {
 	print_process("the program", (uint32_t)stream__pid(g->live.stream), 0);
